@@ -1,0 +1,1 @@
+//! sealctl: parse, dispatch, exit code.

@@ -1,0 +1,1 @@
+//! Cryptography: what is encrypted and authenticated, by what, and with which keys.

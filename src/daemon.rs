@@ -1,0 +1,1 @@
+//! seald: start, supervise, stop.

@@ -1,0 +1,1 @@
+//! Files: atomic writes, permissions, private scratch space.

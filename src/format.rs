@@ -1,0 +1,1 @@
+//! File formats: text to tree and back, losslessly.

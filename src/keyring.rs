@@ -1,0 +1,1 @@
+//! Where identities come from: files, variables, a mounted Secret.

@@ -1,0 +1,1 @@
+//! The stage *resolve*: from sealed text to a delivery, or a reason why not.

@@ -1,0 +1,1 @@
+//! A SOPS library: sealed and opened documents.

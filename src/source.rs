@@ -1,0 +1,1 @@
+//! Where sealed files come from: a directory today, git later.

@@ -1,0 +1,171 @@
+//! The ordered tree that all file formats share: maps, lists, leaves and comments in file order.
+//!
+//! A tree holds what was written, with positions for messages; it knows neither YAML nor SOPS. Every
+//! leaf's text is a [`Secret`], clear ones too, so that no later stage has to remember which.
+
+use crate::secret::Secret;
+
+/// A place in a file, both counted from 1. `0` where a tree was not read from text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Line.
+    pub line: u32,
+    /// Column, in characters.
+    pub column: u32,
+}
+
+/// A map: entries and comments in file order. Duplicate keys were refused by the reader.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Map {
+    /// What stands in the map.
+    pub items: Vec<MapItem>,
+    /// Where the map begins.
+    pub position: Position,
+}
+
+/// One thing in a map.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MapItem {
+    /// A key and its value.
+    Entry(Entry),
+    /// A comment on lines of its own, or behind a value (it then stands before that entry).
+    Comment(Comment),
+}
+
+/// A key and its value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The key. Keys are no secrets in a SOPS file.
+    pub key: String,
+    /// Where the key begins.
+    pub position: Position,
+    /// What it holds.
+    pub value: Node,
+}
+
+/// A list: items and comments in file order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct List {
+    /// What stands in the list.
+    pub items: Vec<ListItem>,
+    /// Where the list begins.
+    pub position: Position,
+}
+
+/// One thing in a list.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ListItem {
+    /// An item.
+    Node(Node),
+    /// A comment between items.
+    Comment(Comment),
+}
+
+/// A comment: the text after `#`, leading blank included.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comment {
+    /// Text after the `#`.
+    pub text: Secret,
+    /// Where the `#` stands.
+    pub position: Position,
+    /// Whether it stood behind a value on the same line.
+    pub trailing: bool,
+}
+
+/// A value of any shape.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Node {
+    /// A map.
+    Map(Map),
+    /// A list.
+    List(List),
+    /// A scalar.
+    Leaf(Leaf),
+}
+
+/// A scalar with its type and text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Leaf {
+    /// Its type, as SOPS sees it.
+    pub kind: Kind,
+    /// The text. For a plain scalar of a file: as typed (`0123`, `Yes`, `1.0`). For a quoted or block
+    /// scalar: its content. For a value that was decrypted: its text, `true`/`false` for a bool.
+    pub text: Secret,
+    /// How it was written.
+    pub style: Style,
+    /// Where it begins.
+    pub position: Position,
+    /// Whether it was ciphertext in the file (true for a decrypted leaf of an opened tree, and for a
+    /// leaf of a sealed tree whose text is `ENC[…]`).
+    pub sealed: bool,
+}
+
+/// Type of a scalar, as SOPS tells them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Nothing: `null`, `~` or empty.
+    Null,
+    /// True or false.
+    Bool,
+    /// A whole number.
+    Int,
+    /// A number with a point or an exponent, an infinity or not-a-number.
+    Float,
+    /// A date, or a date with a time.
+    Time,
+    /// Text; also bytes that are not UTF-8.
+    Text,
+}
+
+/// How a scalar was written in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Style {
+    /// Without quotes.
+    Plain,
+    /// In single quotes.
+    SingleQuoted,
+    /// In double quotes.
+    DoubleQuoted,
+    /// A literal block (`|`).
+    Literal,
+    /// A folded block (`>`).
+    Folded,
+}
+
+impl Map {
+    /// The entries without the comments.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.items.iter().filter_map(|item| match item {
+            MapItem::Entry(entry) => Some(entry),
+            MapItem::Comment(_) => None,
+        })
+    }
+
+    /// The entry with the key `key`.
+    #[must_use]
+    pub fn find(&self, key: &str) -> Option<&Entry> {
+        self.entries().find(|entry| entry.key == key)
+    }
+}
+
+impl List {
+    /// The items without the comments.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.items.iter().filter_map(|item| match item {
+            ListItem::Node(node) => Some(node),
+            ListItem::Comment(_) => None,
+        })
+    }
+}
+
+impl Node {
+    /// Where the value begins.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        match self {
+            Self::Map(map) => map.position,
+            Self::List(list) => list.position,
+            Self::Leaf(leaf) => leaf.position,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Who stands behind a file: the seal and, later, signatures.
