@@ -7,7 +7,7 @@
 //!
 //! | layer | rooms |
 //! |---|---|
-//! | 0 words | [`secret`], [`name`], [`digest`], [`vocabulary`], [`clock`] |
+//! | 0 words | [`secret`], [`name`], [`digest`], [`vocabulary`], [`reason`], [`clock`] |
 //! | 1 crypto | [`crypto`] |
 //! | 2 text | [`tree`], [`format`] |
 //! | 3 sops | [`sops`], [`trust`] |
@@ -45,6 +45,7 @@ pub mod format;
 pub mod keyring;
 pub mod name;
 pub mod plan;
+pub mod reason;
 pub mod resolve;
 pub mod runner;
 pub mod secret;
