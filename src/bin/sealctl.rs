@@ -1,1 +1,3 @@
+//! The program `sealctl`: hands over to the library.
+
 fn main() {}

@@ -1,1 +1,3 @@
+//! The program `seald`: hands over to the library.
+
 fn main() {}

@@ -1,1 +1,4 @@
-//! Tests.
+//! Tests of the whole crate from outside, without a cluster: the layers, files from elsewhere.
+
+#[cfg(test)]
+mod architecture;
