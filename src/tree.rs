@@ -3,6 +3,8 @@
 //! A tree holds what was written, with positions for messages; it knows neither YAML nor SOPS. Every
 //! leaf's text is a [`Secret`], clear ones too, so that no later stage has to remember which.
 
+use std::fmt;
+
 use crate::secret::Secret;
 
 /// A place in a file, both counted from 1. `0` where a tree was not read from text.
@@ -14,6 +16,99 @@ pub struct Position {
     pub column: u32,
 }
 
+/// Where something lies in the text it was read from: bytes `start..end`. Empty where a tree was not
+/// read from text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// Behind the last byte.
+    pub end: usize,
+}
+
+impl Span {
+    /// Whether nothing lies in it, as for a value that is not written at all (`key:`).
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
+/// How a map or list was written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// One entry per line, by indentation.
+    #[default]
+    Block,
+    /// In braces or brackets.
+    Flow,
+}
+
+/// The way from the root to a value.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Path(Vec<Step>);
+
+/// One step of a [`Path`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// Into a map.
+    Key(String),
+    /// Into a list, counted from 0 without the comments.
+    Index(usize),
+}
+
+impl Path {
+    /// The path of keys, from the root: `Path::of(["secrets", "API_KEY"])`.
+    #[must_use]
+    pub fn of<'a>(keys: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(keys.into_iter().map(|key| Step::Key(key.to_owned())).collect())
+    }
+
+    /// Its steps.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// Goes one step further.
+    pub fn push(&mut self, step: Step) {
+        self.0.push(step);
+    }
+
+    /// Goes one step back.
+    pub fn pop(&mut self) -> Option<Step> {
+        self.0.pop()
+    }
+
+    /// Its keys, without the places in lists.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.iter().filter_map(|step| match step {
+            Step::Key(key) => Some(key.as_str()),
+            Step::Index(_) => None,
+        })
+    }
+}
+
+impl From<Vec<Step>> for Path {
+    fn from(steps: Vec<Step>) -> Self {
+        Self(steps)
+    }
+}
+
+impl fmt::Display for Path {
+    /// `secrets.API_KEY`, `list[0].name`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Key(key) if place == 0 => formatter.write_str(key)?,
+                Step::Key(key) => write!(formatter, ".{key}")?,
+                Step::Index(index) => write!(formatter, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A map: entries and comments in file order. Duplicate keys were refused by the reader.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Map {
@@ -21,6 +116,10 @@ pub struct Map {
     pub items: Vec<MapItem>,
     /// Where the map begins.
     pub position: Position,
+    /// From its first key (or brace) to the end of its last value (or brace).
+    pub span: Span,
+    /// How it was written.
+    pub layout: Layout,
 }
 
 /// One thing in a map.
@@ -39,6 +138,8 @@ pub struct Entry {
     pub key: String,
     /// Where the key begins.
     pub position: Position,
+    /// From the key to the end of the value.
+    pub span: Span,
     /// What it holds.
     pub value: Node,
 }
@@ -50,6 +151,10 @@ pub struct List {
     pub items: Vec<ListItem>,
     /// Where the list begins.
     pub position: Position,
+    /// From its first dash (or bracket) to the end of its last item (or bracket).
+    pub span: Span,
+    /// How it was written.
+    pub layout: Layout,
 }
 
 /// One thing in a list.
@@ -68,6 +173,8 @@ pub struct Comment {
     pub text: Secret,
     /// Where the `#` stands.
     pub position: Position,
+    /// From the `#` to the end of the line.
+    pub span: Span,
     /// Whether it stood behind a value on the same line.
     pub trailing: bool,
 }
@@ -95,6 +202,9 @@ pub struct Leaf {
     pub style: Style,
     /// Where it begins.
     pub position: Position,
+    /// The whole scalar with its quotes, or with the header of its block; a block ends before its last
+    /// newline.
+    pub span: Span,
     /// Whether it was ciphertext in the file (true for a decrypted leaf of an opened tree, and for a
     /// leaf of a sealed tree whose text is `ENC[…]`).
     pub sealed: bool,
@@ -141,6 +251,16 @@ impl Map {
         })
     }
 
+    /// The value at `path`; `None` when there is none.
+    #[must_use]
+    pub fn at(&self, path: &Path) -> Option<&Node> {
+        let (first, rest) = path.0.split_first()?;
+        let Step::Key(key) = first else {
+            return None;
+        };
+        rest.iter().try_fold(&self.find(key)?.value, |node, step| node.step(step))
+    }
+
     /// The entry with the key `key`.
     #[must_use]
     pub fn find(&self, key: &str) -> Option<&Entry> {
@@ -159,6 +279,25 @@ impl List {
 }
 
 impl Node {
+    /// The value one step further; `None` when there is none.
+    fn step(&self, step: &Step) -> Option<&Self> {
+        match (self, step) {
+            (Self::Map(map), Step::Key(key)) => map.find(key).map(|entry| &entry.value),
+            (Self::List(list), Step::Index(index)) => list.nodes().nth(*index),
+            _ => None,
+        }
+    }
+
+    /// Where the value lies.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Map(map) => map.span,
+            Self::List(list) => list.span,
+            Self::Leaf(leaf) => leaf.span,
+        }
+    }
+
     /// Where the value begins.
     #[must_use]
     pub fn position(&self) -> Position {

@@ -1,0 +1,236 @@
+//! Recipients and identities: the public and the private half of an age X25519 key.
+//!
+//! Both come from text and go back to text; where that text lies is not known here. An identity's
+//! text is a [`Secret`] and appears in no error.
+
+use std::fmt;
+use std::str::FromStr;
+
+use age::secrecy::ExposeSecret as _;
+
+use crate::secret::Secret;
+
+/// Why a text is no key. The text is never shown, since it may be a private key in the wrong place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKey {
+    /// Not an X25519 recipient.
+    #[error("not an age recipient (age1…)")]
+    Recipient,
+    /// A private key where a public one is wanted.
+    #[error("a private key where a public one belongs")]
+    PrivateKey,
+    /// Not an X25519 identity.
+    #[error("not an age identity (AGE-SECRET-KEY-1…)")]
+    Identity,
+    /// A line of a key file that is neither comment nor identity.
+    #[error("line {line} is neither a comment nor an age identity (AGE-SECRET-KEY-1…)")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+    },
+    /// A key file without any identity.
+    #[error("no age identity (AGE-SECRET-KEY-1…) in it")]
+    NoIdentity,
+}
+
+/// Whom a data key can be wrapped for: an age X25519 public key, `age1…`.
+#[derive(Clone)]
+pub struct Recipient {
+    key: age::x25519::Recipient,
+    text: String,
+}
+
+impl Recipient {
+    /// The whole key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Its first seven and last two characters, for people: `age1ql3…8p`.
+    #[must_use]
+    pub fn short(&self) -> String {
+        short(&self.text)
+    }
+
+    /// The key in the form of the age library.
+    pub(super) fn key(&self) -> &age::x25519::Recipient {
+        &self.key
+    }
+}
+
+/// The first seven and last two characters of a recipient's text, for people; a text that is short
+/// anyway is left whole.
+#[must_use]
+pub fn short(recipient: &str) -> String {
+    let count = recipient.chars().count();
+    if count <= 12 {
+        return recipient.to_owned();
+    }
+    let head: String = recipient.chars().take(7).collect();
+    let tail: String = recipient.chars().skip(count - 2).collect();
+    format!("{head}…{tail}")
+}
+
+impl FromStr for Recipient {
+    type Err = InvalidKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKey> {
+        let text = text.trim();
+        if text.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
+            return Err(InvalidKey::PrivateKey);
+        }
+        let key: age::x25519::Recipient = text.parse().map_err(|_| InvalidKey::Recipient)?;
+        let text = key.to_string();
+        Ok(Self { key, text })
+    }
+}
+
+impl fmt::Display for Recipient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Recipient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+impl PartialEq for Recipient {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Recipient {}
+
+impl PartialOrd for Recipient {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Recipient {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+/// What unwraps data keys: an age X25519 private key, `AGE-SECRET-KEY-1…`.
+#[derive(Clone)]
+pub struct Identity(age::x25519::Identity);
+
+impl Identity {
+    /// Draws a new key pair.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(age::x25519::Identity::generate())
+    }
+
+    /// Reads one identity; blanks around it do not matter.
+    ///
+    /// # Errors
+    /// When it is no X25519 identity.
+    pub fn parse(text: &Secret) -> Result<Self, InvalidKey> {
+        let text = text.expose_text().ok_or(InvalidKey::Identity)?;
+        let key = text.trim().parse().map_err(|_| InvalidKey::Identity)?;
+        Ok(Self(key))
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn recipient(&self) -> Recipient {
+        let key = self.0.to_public();
+        let text = key.to_string();
+        Recipient { key, text }
+    }
+
+    /// The private half as text, `AGE-SECRET-KEY-1…`.
+    #[must_use]
+    pub fn text(&self) -> Secret {
+        Secret::from_text(self.0.to_string().expose_secret())
+    }
+
+    /// The key in the form of the age library.
+    pub(super) fn key(&self) -> &age::x25519::Identity {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Identity {
+    /// Shows the public half only.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Identity({})", self.recipient())
+    }
+}
+
+/// Reads a key file: one identity per line, `#` comments and blank lines between them.
+///
+/// # Errors
+/// When a line is neither, or there is no identity at all. The error names the line, not its text.
+pub fn parse_identities(text: &Secret) -> Result<Vec<Identity>, InvalidKey> {
+    let text = text.expose_text().ok_or(InvalidKey::NoIdentity)?;
+    let mut identities = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let wrong = InvalidKey::Line { line: index + 1 };
+        identities.push(Identity(line.parse().map_err(|_| wrong)?));
+    }
+    if identities.is_empty() {
+        return Err(InvalidKey::NoIdentity);
+    }
+    Ok(identities)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generated_identity_survives_its_text() {
+        let identity = Identity::generate();
+        let again = Identity::parse(&identity.text()).unwrap();
+        assert_eq!(identity.recipient(), again.recipient());
+        assert_eq!(identity.recipient().to_string().parse(), Ok(again.recipient()));
+    }
+
+    #[test]
+    fn a_key_file_holds_several_identities_and_comments() {
+        let (one, two) = (Identity::generate(), Identity::generate());
+        let text = format!(
+            "# created: today\n{}\n\n  # second\n{}",
+            one.text().expose_text().unwrap(),
+            two.text().expose_text().unwrap()
+        );
+        let read = parse_identities(&Secret::from_text(&text)).unwrap();
+        let recipients: Vec<_> = read.iter().map(Identity::recipient).collect();
+        assert_eq!(recipients, [one.recipient(), two.recipient()]);
+    }
+
+    #[test]
+    fn errors_name_the_line_and_never_its_text() {
+        let error = parse_identities(&Secret::from_text("# x\ncanary\n")).unwrap_err();
+        assert_eq!(error, InvalidKey::Line { line: 2 });
+        assert!(!format!("{error} {error:?}").contains("canary"));
+        let empty = parse_identities(&Secret::from_text("# nothing\n")).unwrap_err();
+        assert_eq!(empty, InvalidKey::NoIdentity);
+    }
+
+    #[test]
+    fn a_private_key_is_no_recipient_and_is_not_shown() {
+        let text = Identity::generate().text();
+        let error = text.expose_text().unwrap().parse::<Recipient>().unwrap_err();
+        assert_eq!(error, InvalidKey::PrivateKey);
+    }
+
+    #[test]
+    fn the_short_form_keeps_both_ends() {
+        let recipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kudxajqql28pp8p";
+        assert_eq!(short(recipient), "age1ql3…8p");
+    }
+}
