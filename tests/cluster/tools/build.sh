@@ -15,6 +15,8 @@ TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CACHE=${XDG_CACHE_HOME:-${HOME:?neither HOME nor XDG_CACHE_HOME is set: no place to keep the binaries}/.cache}/sealctl-tests
 ASSETS=${KUBEBUILDER_ASSETS:-}
 
+cd "$TOOLS"   # the folder of the caller may be gone by the time that Go asks for it
+
 say() { printf 'build.sh: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
@@ -69,7 +71,7 @@ hash_of() {
 
 # Reads what `go build -v` prints and shows how far it is: a living line on a terminal, else one line per binary.
 progress() {
-  local group=$1 folder=$2 log=$3 line downloaded=0 compiled=0 shown=0 code
+  local group=$1 folder=$2 log=$3 line name downloaded=0 compiled=0 shown=0 code
   declare -A done=()
   while true; do
     code=0; IFS= read -r -t 1 line || code=$?
@@ -88,7 +90,8 @@ progress() {
       [ -x "$file" ] && [ -z "${done[$file]:-}" ] || continue
       done[$file]=1
       if [ -t 2 ]; then printf '\r\033[K' >&2; fi
-      say "$group: built $(basename "$file") after $SECONDS s"
+      # etcd's main package lies in a folder called server.
+      name=${file##*/}; say "$group: built ${name/#server/etcd} after $SECONDS s"
     done
     if [ $code -ge 1 ] && [ $code -le 128 ]; then break; fi   # end of input; above 128: nothing came for a second
   done
@@ -127,7 +130,6 @@ compile() {
   local package name
   for package in "$@"; do
     name=$(binary_of "$package")
-    # etcd's main package lies in a folder called like its major version.
     if [ -e "$work/out/$name" ]; then mv "$work/out/$name" "$work/bin/$name"
     else mv "$work/out/server" "$work/bin/$name"; fi
   done
