@@ -1,0 +1,40 @@
+# The interface of the project. `make` alone lists the targets.
+# KEEP=1 (demo): leave the control plane up and print how to look at it.
+
+.DEFAULT_GOAL := help
+.PHONY: help build test demo demo-local check fmt crd image bench clean
+export KEEP
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## sealctl and seald, for development (target/debug)
+	cargo build --locked --bins
+
+test: ## everything that proves the project, from nothing, against a real API server
+	@tests/run.sh
+
+demo: ## the main job in front of you, on a throwaway control plane (KEEP=1 leaves it up)
+	@tests/run.sh --only tools,build,demo
+
+demo-local: ## the same document for a process without any cluster, in seconds
+	@tests/run.sh --only build,demo-local
+
+check: ## format, lints, packages: what must hold before a commit
+	@tests/run.sh --only fmt,clippy,packages
+
+fmt: ## format the sources
+	cargo fmt --all
+
+crd: ## generate deploy/crd from the Rust types
+	cargo run --locked --quiet --bin sealctl -- internal crd > deploy/crd/sealedenv.yaml.new
+	mv deploy/crd/sealedenv.yaml.new deploy/crd/sealedenv.yaml
+
+image: ## an image from scratch as a tar that docker, kind, k3s and ctr load (target/image)
+	@deploy/image/build.sh
+
+bench: ## the figures of the README, as a table and as JSON
+	@tests/bench/run.sh
+
+clean: ## remove what was built here; the test servers stay in the user's cache
+	cargo clean
