@@ -98,7 +98,7 @@ step_unit() {
 step_cli() { cargo test --locked --test cli -- --include-ignored; }
 step_core() { cargo test --locked --test core -- --include-ignored; }
 step_cluster() { cargo test --locked --test cluster -- --include-ignored --show-output; }
-step_image() { deploy/image/build.sh && deploy/image/check.sh; }
+step_image() { deploy/image/build.sh && python3 -B deploy/image/check.py "$TARGET"/image/seald-*.tar; }
 step_demo_local() { deploy/demo/local.sh; }
 step_demo() { deploy/demo/cluster.sh; }
 
