@@ -1,1 +1,7 @@
-//! The Kubernetes edge.
+//! The Kubernetes edge: the only place that talks to an API server.
+//!
+//! Everything here is small and called by the daemon (or a cluster command of sealctl). What should
+//! happen is decided elsewhere; plaintext passes through only on its way into a Secret.
+
+pub mod crd;
+pub mod manifest;
