@@ -3,5 +3,10 @@
 //! Everything here is small and called by the daemon (or a cluster command of sealctl). What should
 //! happen is decided elsewhere; plaintext passes through only on its way into a Secret.
 
+pub mod client;
 pub mod crd;
+pub mod error;
+pub mod kind;
+pub mod limiter;
 pub mod manifest;
+pub mod roles;

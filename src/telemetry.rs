@@ -1,1 +1,3 @@
 //! Logs, metrics and probes.
+
+pub mod metrics;

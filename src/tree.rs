@@ -61,7 +61,11 @@ impl Path {
     /// The path of keys, from the root: `Path::of(["secrets", "API_KEY"])`.
     #[must_use]
     pub fn of<'a>(keys: impl IntoIterator<Item = &'a str>) -> Self {
-        Self(keys.into_iter().map(|key| Step::Key(key.to_owned())).collect())
+        Self(
+            keys.into_iter()
+                .map(|key| Step::Key(key.to_owned()))
+                .collect(),
+        )
     }
 
     /// Its steps.
@@ -258,7 +262,8 @@ impl Map {
         let Step::Key(key) = first else {
             return None;
         };
-        rest.iter().try_fold(&self.find(key)?.value, |node, step| node.step(step))
+        rest.iter()
+            .try_fold(&self.find(key)?.value, |node, step| node.step(step))
     }
 
     /// The entry with the key `key`.

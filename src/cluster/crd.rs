@@ -3,8 +3,12 @@
 //! Schemas only: what the fields mean is decided elsewhere. The definition for a cluster is generated
 //! from these types ([`definition`]) and lies in `deploy/crd/`; a test keeps it fresh.
 
+#![expect(
+    unreachable_pub,
+    reason = "the derive repeats the types inside functions"
+)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::core::ListMerge;
 use kube::{CustomResource, CustomResourceExt as _, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -164,7 +168,9 @@ pub struct Condition {
 }
 
 /// Status of a condition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
+)]
 pub enum ConditionStatus {
     /// It holds.
     True,

@@ -223,13 +223,17 @@ impl Refusal<'_> {
     /// What it means for `verb` on `place`, and how long the server wants to be left alone.
     pub(super) fn classify(&self, verb: Verb, place: &Place) -> (ApiError, Option<Duration>) {
         let status = serde_json::from_slice::<Status>(self.body).ok();
-        let cause = status.as_ref().and_then(|status| status.details.causes.first());
+        let cause = status
+            .as_ref()
+            .and_then(|status| status.details.causes.first());
         let error = ApiError {
             verb,
             place: place.clone(),
             code: self.code,
             class: class(self.code, status.as_ref(), place.kind),
-            field: cause.map(|cause| cause.field.clone()).filter(|field| !field.is_empty()),
+            field: cause
+                .map(|cause| cause.field.clone())
+                .filter(|field| !field.is_empty()),
         };
         let wait = self
             .retry_after
@@ -328,13 +332,23 @@ fn invalid(status: Option<&Status>) -> Class {
 }
 
 fn is_denied_by_admission(status: Option<&Status>) -> bool {
-    ["admission webhook", "ValidatingAdmissionPolicy", "violates PodSecurity"]
-        .iter()
-        .any(|text| mentions(status, text))
+    [
+        "admission webhook",
+        "ValidatingAdmissionPolicy",
+        "violates PodSecurity",
+    ]
+    .iter()
+    .any(|text| mentions(status, text))
 }
 
 fn has_cause(status: Option<&Status>, reason: &str) -> bool {
-    status.is_some_and(|status| status.details.causes.iter().any(|cause| cause.reason == reason))
+    status.is_some_and(|status| {
+        status
+            .details
+            .causes
+            .iter()
+            .any(|cause| cause.reason == reason)
+    })
 }
 
 fn mentions(status: Option<&Status>, text: &str) -> bool {
@@ -350,7 +364,11 @@ mod tests {
     fn classified(code: u16, body: &Value) -> ApiError {
         let place = Place::new(Kind::Secret, "web", "web-secrets");
         let body = body.to_string();
-        let refusal = Refusal { code, body: body.as_bytes(), retry_after: None };
+        let refusal = Refusal {
+            code,
+            body: body.as_bytes(),
+            retry_after: None,
+        };
         refusal.classify(Verb::Patch, &place).0
     }
 
@@ -359,25 +377,65 @@ mod tests {
         let cause = |reason: &str, field: &str| json!({"details": {"causes": [{"reason": reason, "field": field}]}});
         for (code, body, class) in [
             (401, json!({}), Class::Unauthorized),
-            (403, json!({"message": "secrets is forbidden: User cannot patch"}), Class::Forbidden),
-            (403, json!({"message": "exceeded quota: q, requested: secrets=1"}), Class::QuotaExceeded),
-            (403, cause("NamespaceTerminating", ""), Class::NamespaceTerminating),
-            (403, json!({"message": "admission webhook \"x\" denied the request"}), Class::AdmissionDenied),
-            (404, json!({"details": {"kind": "secrets"}}), Class::NotFound),
-            (404, json!({"details": {"kind": "namespaces"}}), Class::NamespaceMissing),
+            (
+                403,
+                json!({"message": "secrets is forbidden: User cannot patch"}),
+                Class::Forbidden,
+            ),
+            (
+                403,
+                json!({"message": "exceeded quota: q, requested: secrets=1"}),
+                Class::QuotaExceeded,
+            ),
+            (
+                403,
+                cause("NamespaceTerminating", ""),
+                Class::NamespaceTerminating,
+            ),
+            (
+                403,
+                json!({"message": "admission webhook \"x\" denied the request"}),
+                Class::AdmissionDenied,
+            ),
+            (
+                404,
+                json!({"details": {"kind": "secrets"}}),
+                Class::NotFound,
+            ),
+            (
+                404,
+                json!({"details": {"kind": "namespaces"}}),
+                Class::NamespaceMissing,
+            ),
             (404, json!("404 page not found"), Class::KindMissing),
-            (409, json!({"reason": "AlreadyExists"}), Class::AlreadyExists),
+            (
+                409,
+                json!({"reason": "AlreadyExists"}),
+                Class::AlreadyExists,
+            ),
             (409, json!({"reason": "Conflict"}), Class::Conflict),
-            (409, cause("FieldManagerConflict", ".data.A"), Class::FieldConflict),
+            (
+                409,
+                cause("FieldManagerConflict", ".data.A"),
+                Class::FieldConflict,
+            ),
             (410, json!({}), Class::Expired),
             (413, json!("<html>"), Class::TooLarge),
             (422, cause("FieldValueForbidden", "data"), Class::Immutable),
             (422, cause("FieldValueInvalid", "type"), Class::Immutable),
-            (422, cause("FieldValueInvalid", "metadata.uid"), Class::UidMismatch),
+            (
+                422,
+                cause("FieldValueInvalid", "metadata.uid"),
+                Class::UidMismatch,
+            ),
             (422, cause("FieldValueTooLong", "data"), Class::TooLarge),
             (422, cause("FieldValueInvalid", "spec"), Class::Invalid),
             (429, json!("Too many requests"), Class::Throttled),
-            (500, json!({"message": "Internal error: failed calling webhook \"x\""}), Class::Unavailable),
+            (
+                500,
+                json!({"message": "Internal error: failed calling webhook \"x\""}),
+                Class::Unavailable,
+            ),
             (500, json!({}), Class::Unexpected),
             (502, json!("<html>"), Class::Unavailable),
             (504, json!({}), Class::Timeout),
@@ -395,13 +453,26 @@ mod tests {
         let error = classified(422, &body);
         assert_eq!(error.class, Class::Immutable);
         assert!(!format!("{error} {error:?}").contains("canary"));
-        assert_eq!(error.to_string(), "patch Secret web/web-secrets: it cannot be changed");
+        assert_eq!(
+            error.to_string(),
+            "patch Secret web/web-secrets: it cannot be changed"
+        );
     }
 
     #[test]
     fn a_write_without_an_answer_may_have_happened() {
-        for (code, unknown) in [(504, true), (503, true), (429, false), (409, false), (422, false)] {
-            assert_eq!(classified(code, &json!({})).is_outcome_unknown(), unknown, "{code}");
+        for (code, unknown) in [
+            (504, true),
+            (503, true),
+            (429, false),
+            (409, false),
+            (422, false),
+        ] {
+            assert_eq!(
+                classified(code, &json!({})).is_outcome_unknown(),
+                unknown,
+                "{code}"
+            );
         }
     }
 }

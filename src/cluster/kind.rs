@@ -99,7 +99,11 @@ impl Kind {
     /// Path of the collection: in `namespace`, or in the whole cluster.
     #[must_use]
     pub fn path(self, namespace: Option<&str>) -> String {
-        let root = if self.group().is_empty() { "/api" } else { "/apis" };
+        let root = if self.group().is_empty() {
+            "/api"
+        } else {
+            "/apis"
+        };
         let api_version = self.api_version();
         let plural = self.plural();
         match namespace {
@@ -150,7 +154,11 @@ impl Place {
     /// Its path.
     #[must_use]
     pub fn path(&self) -> String {
-        format!("{}/{}", self.kind.path(self.namespace.as_deref()), self.name)
+        format!(
+            "{}/{}",
+            self.kind.path(self.namespace.as_deref()),
+            self.name
+        )
     }
 }
 
@@ -171,7 +179,10 @@ mod tests {
     #[test]
     fn paths_are_those_of_the_api_server() {
         let path = |kind, namespace, name| Place::new(kind, namespace, name).path();
-        assert_eq!(path(Kind::Secret, "web", "a"), "/api/v1/namespaces/web/secrets/a");
+        assert_eq!(
+            path(Kind::Secret, "web", "a"),
+            "/api/v1/namespaces/web/secrets/a"
+        );
         assert_eq!(
             path(Kind::SealedEnv, "web", "web"),
             "/apis/sealctl.dev/v1alpha1/namespaces/web/sealedenvs/web"

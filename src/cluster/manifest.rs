@@ -91,7 +91,9 @@ fn plain_or_quoted(text: &str) -> String {
 fn is_plain(text: &str) -> bool {
     const WORDS: [&str; 9] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"];
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./ ,;()'@$".contains(&byte);
-    text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic())
+    text.bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphabetic())
         && text.bytes().all(inner)
         && !text.ends_with(' ')
         && !WORDS.contains(&text.to_ascii_lowercase().as_str())

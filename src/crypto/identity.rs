@@ -196,7 +196,10 @@ mod tests {
         let identity = Identity::generate();
         let again = Identity::parse(&identity.text()).unwrap();
         assert_eq!(identity.recipient(), again.recipient());
-        assert_eq!(identity.recipient().to_string().parse(), Ok(again.recipient()));
+        assert_eq!(
+            identity.recipient().to_string().parse(),
+            Ok(again.recipient())
+        );
     }
 
     #[test]
@@ -224,7 +227,11 @@ mod tests {
     #[test]
     fn a_private_key_is_no_recipient_and_is_not_shown() {
         let text = Identity::generate().text();
-        let error = text.expose_text().unwrap().parse::<Recipient>().unwrap_err();
+        let error = text
+            .expose_text()
+            .unwrap()
+            .parse::<Recipient>()
+            .unwrap_err();
         assert_eq!(error, InvalidKey::PrivateKey);
     }
 

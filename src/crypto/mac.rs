@@ -20,8 +20,8 @@ pub enum Coverage {
 /// What the hash starts with under [`Coverage::EncryptedOnly`]: the SHA-256 of the text `sops`, so that
 /// a file cannot be switched between the two modes.
 const ENCRYPTED_ONLY_START: [u8; 32] = [
-    0x8a, 0x3f, 0xd2, 0xad, 0x54, 0xce, 0x66, 0x52, 0x7b, 0x10, 0x34, 0xf3, 0xd1, 0x47, 0xbe, 0x0b, 0x0b, 0x97,
-    0x5b, 0x3b, 0xf4, 0x4f, 0x72, 0xc6, 0xfd, 0xad, 0xec, 0x81, 0x76, 0xf2, 0x7d, 0x69,
+    0x8a, 0x3f, 0xd2, 0xad, 0x54, 0xce, 0x66, 0x52, 0x7b, 0x10, 0x34, 0xf3, 0xd1, 0x47, 0xbe, 0x0b,
+    0x0b, 0x97, 0x5b, 0x3b, 0xf4, 0x4f, 0x72, 0xc6, 0xfd, 0xad, 0xec, 0x81, 0x76, 0xf2, 0x7d, 0x69,
 ];
 
 /// Gathers the values of one file.
@@ -76,7 +76,11 @@ impl std::fmt::Debug for Mac {
 }
 
 fn digit(nibble: u8) -> u8 {
-    if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 }
+    if nibble < 10 {
+        b'0' + nibble
+    } else {
+        b'A' + nibble - 10
+    }
 }
 
 #[cfg(test)]
@@ -92,7 +96,10 @@ mod tests {
         mac.add_clear(b"c");
         let text = mac.finish();
         let text = text.expose_text().unwrap();
-        assert!(text.starts_with("DDAF35A193617ABACC417349AE204131"), "{text}");
+        assert!(
+            text.starts_with("DDAF35A193617ABACC417349AE204131"),
+            "{text}"
+        );
         assert_eq!(text.len(), 128);
     }
 
@@ -102,6 +109,9 @@ mod tests {
         let mut mac = Mac::new(Coverage::EncryptedOnly);
         mac.add_clear(b"anything");
         assert_eq!(mac.finish(), Mac::new(Coverage::EncryptedOnly).finish());
-        assert_ne!(Mac::new(Coverage::All).finish(), Mac::new(Coverage::EncryptedOnly).finish());
+        assert_ne!(
+            Mac::new(Coverage::All).finish(),
+            Mac::new(Coverage::EncryptedOnly).finish()
+        );
     }
 }

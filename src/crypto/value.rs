@@ -58,9 +58,17 @@ impl ValueType {
     }
 
     fn from_word(word: &str) -> Option<Self> {
-        [Self::Str, Self::Int, Self::Float, Self::Bool, Self::Time, Self::Comment, Self::Bytes]
-            .into_iter()
-            .find(|kind| kind.word() == word)
+        [
+            Self::Str,
+            Self::Int,
+            Self::Float,
+            Self::Bool,
+            Self::Time,
+            Self::Comment,
+            Self::Bytes,
+        ]
+        .into_iter()
+        .find(|kind| kind.word() == word)
     }
 }
 
@@ -93,29 +101,52 @@ impl Cipher {
     pub fn new(key: &DataKey) -> Self {
         // A data key has 32 bytes by construction.
         let aead = AesGcm::new(GenericArray::from_slice(key.secret().expose()));
-        Self { key: key.clone(), aead }
+        Self {
+            key: key.clone(),
+            aead,
+        }
     }
 
     /// Encrypts `plain`, bound to `aad`, with a fresh nonce.
     ///
     /// # Errors
     /// When the operating system has no randomness to give.
-    pub fn encrypt(&self, plain: &[u8], aad: &str, kind: ValueType) -> Result<String, NoRandomness> {
+    pub fn encrypt(
+        &self,
+        plain: &[u8],
+        aad: &str,
+        kind: ValueType,
+    ) -> Result<String, NoRandomness> {
         let nonce = random::bytes::<NONCE>()?;
         Ok(self.encrypt_with_nonce(plain, aad, kind, &nonce))
     }
 
-    fn encrypt_with_nonce(&self, plain: &[u8], aad: &str, kind: ValueType, nonce: &[u8; NONCE]) -> String {
+    fn encrypt_with_nonce(
+        &self,
+        plain: &[u8],
+        aad: &str,
+        kind: ValueType,
+        nonce: &[u8; NONCE],
+    ) -> String {
         let mut buffer = plain.to_vec();
         let nonce_array = GenericArray::from_slice(nonce);
         // Fails only for texts of more than 64 GiB; the cleared buffer would then not decrypt.
-        let tag = self.aead.encrypt_in_place_detached(nonce_array, aad.as_bytes(), &mut buffer);
+        let tag = self
+            .aead
+            .encrypt_in_place_detached(nonce_array, aad.as_bytes(), &mut buffer);
         let tag = tag.unwrap_or_else(|_| {
             buffer.zeroize();
             Tag::default()
         });
-        let (data, iv, tag) = (STANDARD.encode(&buffer), STANDARD.encode(nonce), STANDARD.encode(tag));
-        format!("{PREFIX}data:{data},iv:{iv},tag:{tag},type:{}]", kind.word())
+        let (data, iv, tag) = (
+            STANDARD.encode(&buffer),
+            STANDARD.encode(nonce),
+            STANDARD.encode(tag),
+        );
+        format!(
+            "{PREFIX}data:{data},iv:{iv},tag:{tag},type:{}]",
+            kind.word()
+        )
     }
 
     /// Decrypts `text`, which must have been encrypted under the same `aad`.
@@ -146,16 +177,25 @@ impl Cipher {
     }
 
     fn open_with<N: ArrayLength<u8>>(
-        &self, nonce: &[u8], aad: &str, buffer: &mut [u8], tag: &Tag,
+        &self,
+        nonce: &[u8],
+        aad: &str,
+        buffer: &mut [u8],
+        tag: &Tag,
     ) -> Result<(), ValueError> {
-        let aead: AesGcm<Aes256, N> = AesGcm::new(GenericArray::from_slice(self.key.secret().expose()));
+        let aead: AesGcm<Aes256, N> =
+            AesGcm::new(GenericArray::from_slice(self.key.secret().expose()));
         open_in_place(&aead, nonce, aad, buffer, tag)
     }
 }
 
 /// Decrypts `buffer` where it lies. The caller has checked that the nonce has `N` bytes.
 fn open_in_place<N: ArrayLength<u8>>(
-    aead: &AesGcm<Aes256, N>, nonce: &[u8], aad: &str, buffer: &mut [u8], tag: &Tag,
+    aead: &AesGcm<Aes256, N>,
+    nonce: &[u8],
+    aad: &str,
+    buffer: &mut [u8],
+    tag: &Tag,
 ) -> Result<(), ValueError> {
     aead.decrypt_in_place_detached(GenericArray::from_slice(nonce), aad.as_bytes(), buffer, tag)
         .map_err(|_| ValueError::Forged)
@@ -198,7 +238,12 @@ impl<'a> Parts<'a> {
         let (line, tag) = line.rsplit_once(",tag:")?;
         let (data, iv) = line.rsplit_once(",iv:")?;
         let filled = ![data, iv, tag, kind].iter().any(|field| field.is_empty());
-        filled.then_some(Self { data, iv, tag, kind })
+        filled.then_some(Self {
+            data,
+            iv,
+            tag,
+            kind,
+        })
     }
 }
 
@@ -211,7 +256,9 @@ mod tests {
 
     fn hex(text: &Value) -> Vec<u8> {
         let text = text.as_str().unwrap().as_bytes();
-        text.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+        text.chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
     }
 
     fn cipher(key: &[u8]) -> Cipher {
@@ -227,7 +274,8 @@ mod tests {
         for answer in answers["values"].as_array().unwrap() {
             let field = |name: &str| answer[name].as_str().unwrap();
             let kind = ValueType::from_word(field("type")).unwrap();
-            let text = cipher.encrypt_with_nonce(field("plain").as_bytes(), field("aad"), kind, &nonce);
+            let text =
+                cipher.encrypt_with_nonce(field("plain").as_bytes(), field("aad"), kind, &nonce);
             assert_eq!(text, field("value"));
             let (plain, again) = cipher.decrypt(&text, field("aad")).unwrap();
             assert_eq!((plain, again), (Secret::from_text(field("plain")), kind));
@@ -236,12 +284,19 @@ mod tests {
 
     #[test]
     fn what_is_no_encrypted_value_is_not_recognised() {
-        let good = cipher(&[1; 32]).encrypt(b"x", "a:", ValueType::Str).unwrap();
+        let good = cipher(&[1; 32])
+            .encrypt(b"x", "a:", ValueType::Str)
+            .unwrap();
         assert!(is_encrypted(&good));
         assert!(is_encrypted(&format!("{good} and more")));
         for bad in [
-            "", "ENC[", &good[1..], &good.to_lowercase(), good.trim_end_matches(']'),
-            &good.replace("AES256_GCM", "AES128_GCM"), "ENC[AES256_GCM,data:,iv:x,tag:x,type:str]",
+            "",
+            "ENC[",
+            &good[1..],
+            &good.to_lowercase(),
+            good.trim_end_matches(']'),
+            &good.replace("AES256_GCM", "AES128_GCM"),
+            "ENC[AES256_GCM,data:,iv:x,tag:x,type:str]",
         ] {
             assert!(!is_encrypted(bad), "{bad}");
         }

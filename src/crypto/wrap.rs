@@ -60,7 +60,9 @@ pub fn wrap(key: &DataKey, recipient: &Recipient) -> Result<String, WrapError> {
 pub fn unwrap(armored: &str, identities: &[Identity]) -> Result<Option<DataKey>, UnwrapError> {
     let reader = ArmoredReader::new(armored.as_bytes());
     let decryptor = Decryptor::new_buffered(reader).map_err(|_| UnwrapError::Broken)?;
-    let keys = identities.iter().map(|identity| identity.key() as &dyn age::Identity);
+    let keys = identities
+        .iter()
+        .map(|identity| identity.key() as &dyn age::Identity);
     let payload = match decryptor.decrypt(keys) {
         Ok(payload) => payload,
         Err(DecryptError::NoMatchingKeys) => return Ok(None),
@@ -72,7 +74,9 @@ pub fn unwrap(armored: &str, identities: &[Identity]) -> Result<Option<DataKey>,
     let key = Secret::new(bytes);
     read.map_err(|_| UnwrapError::Broken)?;
     let length = key.len();
-    DataKey::new(key).map(Some).ok_or(UnwrapError::WrongLength { length })
+    DataKey::new(key)
+        .map(Some)
+        .ok_or(UnwrapError::WrongLength { length })
 }
 
 #[cfg(test)]
@@ -84,7 +88,9 @@ mod tests {
         let (mine, other) = (Identity::generate(), Identity::generate());
         let key = DataKey::generate().unwrap();
         let text = wrap(&key, &mine.recipient()).unwrap();
-        assert!(text.starts_with("-----BEGIN AGE ENCRYPTED FILE-----\n") && text.ends_with("-----\n"));
+        assert!(
+            text.starts_with("-----BEGIN AGE ENCRYPTED FILE-----\n") && text.ends_with("-----\n")
+        );
         assert_eq!(unwrap(&text, &[other.clone(), mine]), Ok(Some(key)));
         assert_eq!(unwrap(&text, &[other]), Ok(None));
     }
@@ -96,7 +102,11 @@ mod tests {
         let cut: String = text.lines().take(3).collect();
         let mut body: Vec<String> = text.lines().map(str::to_owned).collect();
         let last = body.len() - 2;
-        let flipped = if body[last].starts_with('A') { "B" } else { "A" };
+        let flipped = if body[last].starts_with('A') {
+            "B"
+        } else {
+            "A"
+        };
         body[last].replace_range(0..1, flipped);
         for broken in ["", "canary", &cut, &body.join("\n")] {
             let error = unwrap(broken, std::slice::from_ref(&mine)).unwrap_err();
