@@ -1,5 +1,6 @@
 //! A cluster as a test sees it: clients, namespaces of one's own, tokens, kubeconfig files, kubectl.
 
+use std::fmt::Debug;
 use std::fs;
 use std::io::Write as _;
 use std::ops::Deref;
@@ -9,12 +10,15 @@ use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::{Client, Config, Resource, ResourceExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::control_plane::{ControlPlane, Tier};
 use super::process::Program;
@@ -200,6 +204,43 @@ impl Cluster {
             .await
             .expect("the service account exists");
         answer.status.expect("a token").token
+    }
+
+    /// Creates an object in a namespace, as administrator.
+    ///
+    /// # Panics
+    /// When the API server refuses.
+    pub(crate) async fn create<K>(&self, namespace: &str, object: &K) -> K
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned
+            + Serialize,
+    {
+        let api: Api<K> = Api::namespaced(self.client(), namespace);
+        api.create(&PostParams::default(), object)
+            .await
+            .unwrap_or_else(|error| {
+                panic!("create {} {}: {error}", K::kind(&()), object.name_any())
+            })
+    }
+
+    /// Merges a change into an object, as administrator.
+    ///
+    /// # Panics
+    /// When the API server refuses.
+    pub(crate) async fn merge<K>(&self, namespace: &str, name: &str, change: serde_json::Value) -> K
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
+        let api: Api<K> = Api::namespaced(self.client(), namespace);
+        api.patch(name, &PatchParams::default(), &Patch::Merge(change))
+            .await
+            .unwrap_or_else(|error| panic!("patch {} {name}: {error}", K::kind(&())))
     }
 
     /// Runs kubectl as administrator.

@@ -180,9 +180,15 @@ pub(crate) fn log_tails(logs: &Path, lines: usize, wanted: impl Fn(&str) -> bool
         let content = String::from_utf8_lossy(&content);
         let all: Vec<&str> = content.lines().collect();
         if !all.is_empty() {
-            text += &format!("--- {} (last lines)\n", file.display());
-            text += &all[all.len().saturating_sub(lines)..].join("\n");
-            text += "\n";
+            let last = &all[all.len().saturating_sub(lines)..].join("\n");
+            text += &[
+                "--- ",
+                &file.display().to_string(),
+                " (last lines)\n",
+                last,
+                "\n",
+            ]
+            .concat();
         }
     }
     text

@@ -196,7 +196,7 @@ impl Observer {
     {
         let stream = watcher::watcher(api, watcher::Config::default());
         self.follow(stream, move |object, seen, happened| {
-            seen.note(&kind, &object.metadata, happened, None)
+            seen.note(&kind, &object.metadata, happened, None);
         })
         .await;
     }

@@ -292,6 +292,9 @@ pub(crate) fn ended_by(status: ExitStatus, signal: Signal) -> bool {
 }
 
 fn send(pid: u32, signal: Signal) -> rustix::io::Result<()> {
-    let pid = Pid::from_raw(i32::try_from(pid).expect("Linux pids are small")).expect("never 0");
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or(rustix::io::Errno::SRCH)?;
     kill_process(pid, signal)
 }

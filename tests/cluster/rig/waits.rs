@@ -107,11 +107,13 @@ impl Cluster {
             let output = self.kubectl(&args).await;
             // A kind that is not installed is no news.
             if output.status.success() && !output.stdout.is_empty() {
-                text += &format!(
-                    "--- kubectl {}\n{}",
-                    args.join(" "),
-                    String::from_utf8_lossy(&output.stdout)
-                );
+                text += &[
+                    "--- kubectl ",
+                    &args.join(" "),
+                    "\n",
+                    &String::from_utf8_lossy(&output.stdout),
+                ]
+                .concat();
             }
         }
         let own = format!("{namespace}.");

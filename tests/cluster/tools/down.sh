@@ -10,23 +10,27 @@ if [ "${1:-}" = --remove ]; then REMOVE=yes; shift; fi
 [ -d "$1" ] || exit 0
 DIR=$(cd "$1" && pwd -P)
 
-# A pid alone may by now belong to somebody else; our servers have DIR as their working directory.
-ours() { [ "$(readlink "/proc/$1/cwd" 2>/dev/null)" = "$DIR" ]; }
+# shellcheck source=identity.sh
+source "$(dirname "${BASH_SOURCE[0]}")/identity.sh"
 
-pids=()
+# A pid alone may by now belong to somebody else; our servers have DIR as their working directory.
+declare -A running=()
 for file in "$DIR"/pids/*; do
-  if [ -e "$file" ]; then pids+=("$(<"$file")"); fi
+  if [ -e "$file" ]; then
+    pid=$(<"$file")
+    if [ "$(readlink "/proc/$pid/cwd" 2>/dev/null)" = "$DIR" ]; then running[$pid]=$(identity "$pid"); fi
+  fi
 done
-if [ -e "$DIR/pids/supervisor" ]; then
-  supervisor=$(<"$DIR/pids/supervisor")
-  if ours "$supervisor"; then kill -TERM "$supervisor" 2>/dev/null || true; fi
-fi
-for attempt in {1..100}; do
-  alive=no
-  for pid in "${pids[@]}"; do if ours "$pid"; then alive=yes; fi; done
-  if [ $alive = no ]; then break; fi
-  # The supervisor should have ended them long since.
-  if [ "$attempt" -gt 50 ]; then for pid in "${pids[@]}"; do if ours "$pid"; then kill -KILL "$pid" 2>/dev/null || true; fi; done; fi
-  sleep 0.1
+
+supervisor=$(cat "$DIR/pids/supervisor" 2>/dev/null || true)
+if [ -n "${running[${supervisor:-none}]:-}" ]; then kill -TERM "$supervisor" 2>/dev/null || true; fi
+for attempt in {1..200}; do
+  for pid in "${!running[@]}"; do
+    if [ "$(identity "$pid")" != "${running[$pid]}" ]; then unset "running[$pid]"; continue; fi
+    # The supervisor should have ended them long since.
+    if [ "$attempt" -gt 100 ]; then kill -KILL "$pid" 2>/dev/null || true; fi
+  done
+  if [ ${#running[@]} = 0 ]; then break; fi
+  sleep 0.05
 done
 if [ $REMOVE = yes ]; then rm -rf "$DIR"; fi

@@ -13,6 +13,8 @@
 set -euo pipefail
 
 TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=identity.sh
+source "$TOOLS/identity.sh"
 BEGIN=${EPOCHREALTIME/[.,]/}
 
 elapsed() { local now=${EPOCHREALTIME/[.,]/}; local ms=$(((now - BEGIN) / 1000)); printf '%d.%d' $((ms / 1000)) $((ms % 1000 / 100)); }
@@ -151,15 +153,6 @@ add_nodes() {
   if ! kubectl wait --for=create --timeout=60s -n default serviceaccount/default >logs/readyz.log 2>&1; then
     fail "no service account default" kube-controller-manager
   fi
-}
-
-# State letter and start time of a process: together with the pid they name one process for ever.
-identity() {
-  local line
-  { read -r line <"/proc/$1/stat"; } 2>/dev/null || { echo gone; return; }
-  # shellcheck disable=SC2086
-  set -- ${line##*) }
-  case $1 in Z | X) echo gone ;; *) echo "${20}" ;; esac
 }
 
 supervise() {
