@@ -49,6 +49,9 @@ pub const SUSPEND_REASON: &str = "sealctl.dev/suspend-reason";
 pub const BOOTSTRAP_ID: &str = "sealctl.dev/bootstrap-id";
 /// On a foreign object: name of the SealedEnv that may take it over.
 pub const ADOPT: &str = "sealctl.dev/adopt";
+/// On generated objects: `"false"` means that seald never deletes them (`prune: false`). It stands on
+/// the object, since a document that no longer names it cannot say so.
+pub const PRUNE: &str = "sealctl.dev/prune";
 /// On a workload: `"false"` means that seald never restarts it.
 pub const RESTART: &str = "sealctl.dev/restart";
 

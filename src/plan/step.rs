@@ -1,0 +1,274 @@
+//! The core: events in, effects out, without clock, client or randomness.
+//!
+//! Level-triggered: each step takes in what happened and then asks from scratch what is to be done
+//! next, from the record, the objects and the workloads as they were seen. So it does not matter where
+//! a crash came: *if the desired state stops changing, the cluster eventually matches it, and stays so.*
+
+use std::time::Duration;
+
+use super::absorb::absorb;
+use super::conditions::{ConditionKind, Finding, Findings};
+use super::desired::Desired;
+use super::effect::{Effect, Event, Outcome, Stage};
+use super::next::Next;
+use super::report;
+use super::rollout::{self, Judgements};
+use super::snapshot::Seen;
+use super::state::{State, UnderWay};
+use super::{objects, superuser};
+use crate::clock::Now;
+use crate::plan::conditions::{BootstrapStatus, RolloutStatus};
+use crate::plan::effect::Look;
+use crate::reason::Reason;
+
+/// What a step depends on besides its state.
+#[derive(Debug, Clone, Copy)]
+pub struct Context {
+    /// The moment of the step.
+    pub now: Now,
+    /// How many more workloads may be rolled at once by this process.
+    pub slots: usize,
+}
+
+/// A pass that takes longer than this shows in the status before its end.
+const QUICK: Duration = Duration::from_secs(1);
+
+/// Takes in `events`, in order, and says what to do next.
+///
+/// The effects are to be performed in their order. At most one of them is answered; while its answer
+/// is owed, further steps only take events in.
+#[must_use]
+pub fn step(
+    context: &Context,
+    mut state: State,
+    events: impl IntoIterator<Item = Event>,
+) -> (State, Vec<Effect>) {
+    for event in events {
+        absorb(&mut state, event, context.now);
+    }
+    if state.under_way.is_some() || state.document.is_none() {
+        return (state, Vec::new());
+    }
+    let effects = decide(&mut state, context);
+    (state, effects)
+}
+
+/// What one pass through the stages has found.
+pub(super) struct Pass {
+    pub(super) next: Next,
+    pub(super) findings: Findings,
+    pub(super) rollouts: Option<Vec<RolloutStatus>>,
+    pub(super) bootstrap: Option<Option<BootstrapStatus>>,
+}
+
+fn decide(state: &mut State, context: &Context) -> Vec<Effect> {
+    let pass = pass(state, context);
+    let now = context.now;
+    let started = *state.pass_started.get_or_insert(now.monotonic);
+    let slow = now.monotonic.saturating_sub(started) >= QUICK;
+    let reporting = matches!(pass.next, Next::Wait(_)) || slow;
+    let mut effects = Vec::new();
+    if reporting && let Some(report) = report::report(state, &pass, now) {
+        effects.extend(report.notes.into_iter().map(Effect::Emit));
+        match report.due {
+            None => {
+                begin(
+                    state,
+                    UnderWay::Act(Effect::WriteStatus(Box::new(report.status.clone()))),
+                );
+                effects.push(Effect::WriteStatus(Box::new(report.status)));
+                return effects;
+            }
+            Some(due) => effects.push(Effect::Wake(due.saturating_sub(now.monotonic))),
+        }
+    }
+    match pass.next {
+        Next::Look(look) => {
+            begin(state, UnderWay::Look(look.clone()));
+            effects.push(Effect::Observe(look));
+        }
+        Next::Act(effect) => {
+            begin(state, UnderWay::Act(effect.clone()));
+            effects.push(effect);
+        }
+        Next::Wait(until) => {
+            state.pass_started = None;
+            if let Some(until) = until {
+                effects.push(Effect::Wake(until.saturating_sub(now.monotonic)));
+            }
+        }
+    }
+    effects
+}
+
+fn begin(state: &mut State, what: UnderWay) {
+    state.under_way = Some(what);
+}
+
+/// Runs through the stages until one of them wants something.
+fn pass(state: &mut State, context: &Context) -> Pass {
+    let mut findings: Findings = [None, None, None, None, None, None];
+    let Some(document) = &state.document else {
+        return waiting(findings, None);
+    };
+    findings[0] = Some(Finding::of(document.source.clone()));
+    if document.suspend {
+        return waiting(findings, None);
+    }
+    match &document.resolved {
+        Err(refused) => {
+            let finding = Some(Finding::of(refused.outcome.clone()));
+            match refused.stage {
+                Stage::Verified => findings[1] = finding,
+                Stage::Decrypted => {
+                    let unknown =
+                        Outcome::new(Reason::Progressing, "the document cannot be opened");
+                    let verified = refused.verified.clone().map(Finding::of);
+                    findings[1] = verified.or_else(|| Some(Finding::unknown(unknown)));
+                    findings[2] = finding;
+                }
+            }
+            waiting(findings, None)
+        }
+        Ok(resolution) => {
+            findings[1] = Some(Finding::of(resolution.verified.clone()));
+            let message = format!("{} values", resolution.desired.keys);
+            findings[2] = Some(Finding::of(Outcome::new(Reason::Decrypted, message)));
+            let desired = resolution.desired.clone();
+            deliver(state, &desired, context, findings)
+        }
+    }
+}
+
+fn waiting(findings: Findings, until: Option<Duration>) -> Pass {
+    Pass {
+        next: Next::Wait(until),
+        findings,
+        rollouts: None,
+        bootstrap: None,
+    }
+}
+
+/// The stages after *resolve*: objects, rollouts, superuser, and what is left to tidy.
+fn deliver(state: &mut State, desired: &Desired, context: &Context, findings: Findings) -> Pass {
+    let mut findings = findings;
+    let now = context.now;
+    if let Some(pass) = trouble(state, ConditionKind::Applied, 3, &mut findings, now) {
+        return pass;
+    }
+    if state.record == Seen::Unknown {
+        let look = Look {
+            record: true,
+            ..Look::default()
+        };
+        return Pass {
+            next: Next::Look(look),
+            findings,
+            rollouts: None,
+            bootstrap: None,
+        };
+    }
+    let (next, finding) = objects::next(state, desired);
+    findings[3] = Some(finding);
+    if let Some(next) = next {
+        return Pass {
+            next,
+            findings,
+            rollouts: None,
+            bootstrap: None,
+        };
+    }
+    let judgements = match rollout::judgements(state, desired) {
+        Judgements::Known(judgements) => judgements,
+        Judgements::Look(look) => {
+            return Pass {
+                next: Next::Look(look),
+                findings,
+                rollouts: None,
+                bootstrap: None,
+            };
+        }
+        Judgements::NotKnownYet => {
+            let unknown = Outcome::new(Reason::Progressing, "workloads are being listed");
+            findings[4] = Some(Finding::unknown(unknown));
+            return waiting(findings, None);
+        }
+    };
+    // A wave belongs to one content.
+    if state.wave.content != Some(desired.content) {
+        state.wave.members.clear();
+    }
+    let rollouts = rollout::next(state, desired, &judgements, now, context.slots);
+    let rolled_out = matches!(
+        rollouts.finding.outcome.reason,
+        Reason::RolledOut | Reason::NotRequested
+    );
+    findings[4] = Some(rollouts.finding);
+    let bootstrap = superuser::next(state, desired, rolled_out, now);
+    findings[5] = Some(bootstrap.finding);
+    let troubled = [
+        trouble_wait(state, ConditionKind::RolledOut, 4, &mut findings, now),
+        trouble_wait(state, ConditionKind::Bootstrapped, 5, &mut findings, now),
+    ];
+    let [restart_pause, bootstrap_pause] = troubled;
+    let wanted = [
+        restart_pause.map_or(rollouts.next, |until| Some(Next::Wait(Some(until)))),
+        bootstrap_pause.map_or(bootstrap.next, |until| Some(Next::Wait(Some(until)))),
+    ];
+    let tidy = || {
+        let late = rollout::late_record_write(state, desired, &judgements).map(Next::Act);
+        late.or_else(|| rolled_out.then(|| objects::prune(state, desired)).flatten())
+    };
+    let next = choose(wanted, tidy);
+    Pass {
+        next,
+        findings,
+        rollouts: Some(rollouts.statuses),
+        bootstrap: Some(bootstrap.status),
+    }
+}
+
+/// The first stage that wants to do something; what can be tidied meanwhile; else the shortest wait.
+fn choose(wanted: [Option<Next>; 2], tidy: impl FnOnce() -> Option<Next>) -> Next {
+    let mut until: Option<Duration> = None;
+    for next in wanted.into_iter().flatten() {
+        match next {
+            Next::Wait(moment) => {
+                until = match (until, moment) {
+                    (Some(one), Some(other)) => Some(one.min(other)),
+                    (one, other) => one.or(other),
+                };
+            }
+            Next::Look(_) | Next::Act(_) => return next,
+        }
+    }
+    tidy().unwrap_or(Next::Wait(until))
+}
+
+/// The pass of a stage that failed and waits, or `None` when it may go on.
+fn trouble(
+    state: &State,
+    kind: ConditionKind,
+    place: usize,
+    findings: &mut Findings,
+    now: Now,
+) -> Option<Pass> {
+    let until = trouble_wait(state, kind, place, findings, now)?;
+    Some(waiting(findings.clone(), Some(until)))
+}
+
+/// Until when a stage that failed waits; its finding says why it failed.
+fn trouble_wait(
+    state: &State,
+    kind: ConditionKind,
+    place: usize,
+    findings: &mut Findings,
+    now: Now,
+) -> Option<Duration> {
+    let trouble = state.troubles.get(&kind)?;
+    if trouble.until <= now.monotonic {
+        return None;
+    }
+    findings[place] = Some(Finding::of(trouble.failure.outcome.clone()));
+    Some(trouble.until)
+}

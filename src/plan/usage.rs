@@ -1,0 +1,245 @@
+//! Which workloads read which object, what their pods run, and which of them must be rolled.
+//!
+//! Three rules decide:
+//!
+//! 1. An object is not changed before each known reader has an entry in the record, up to date with
+//!    its template. So a crash between an object and its stamp is seen.
+//! 2. A workload is stamped when what it read differs from what is there now, over the *recorded*
+//!    references, and its marker is not the wanted one already. Otherwise only the entry changes: a
+//!    template that somebody else edited has rolled by that alone.
+//! 3. A workload without an entry and without the wanted marker is recorded and not stamped when its
+//!    pods cannot have read anything older. Otherwise, also when the times are equal, it is stamped.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::record::{Entry, Keys, Read};
+use super::snapshot::{ObjectId, PodsSeen, Workload};
+use crate::digest::Digest;
+
+/// One delivered object, as far as its readers are concerned.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Live<'a> {
+    /// What is in the cluster now; `None` when the object is absent.
+    pub(super) now: Option<&'a BTreeMap<String, Digest>>,
+    /// What the document asks for.
+    pub(super) wanted: &'a BTreeMap<String, Digest>,
+    /// When it was changed last.
+    pub(super) changed_at: Option<Timestamp>,
+    /// Whether this process created it and has not changed it since.
+    pub(super) fresh: bool,
+}
+
+/// All delivered objects of a document.
+pub(super) type Objects<'a> = BTreeMap<&'a ObjectId, Live<'a>>;
+
+/// What a workload reads of one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Usage {
+    keys: Keys,
+    /// Whether its pods cannot start without the object.
+    required: bool,
+}
+
+/// What the pods of a workload are found to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// What is there now: the entry to record.
+    Current(Entry),
+    /// Something older: the entry to keep (or to record) until the workload is stamped.
+    Behind(Entry),
+    /// Cannot be told before its pods were looked at.
+    LookAtPods,
+}
+
+/// What `workload` reads of `objects`, by object. Empty when it is no reader.
+pub(super) fn usage(workload: &Workload, objects: &Objects<'_>) -> BTreeMap<ObjectId, Usage> {
+    let mut all: BTreeMap<ObjectId, Usage> = BTreeMap::new();
+    for reference in &workload.references {
+        if !objects.contains_key(&reference.object) {
+            continue;
+        }
+        let usage = all
+            .entry(reference.object.clone())
+            .or_insert_with(|| Usage {
+                keys: Keys::Some(BTreeSet::new()),
+                required: false,
+            });
+        usage.required |= !reference.optional;
+        match (&reference.key, &mut usage.keys) {
+            (Some(key), Keys::Some(keys)) => {
+                keys.insert(key.clone());
+            }
+            (None, keys) => *keys = Keys::All,
+            (Some(_), Keys::All) => {}
+        }
+    }
+    all
+}
+
+/// Digest over the `keys` of an object with the content `content`.
+pub(super) fn read_digest(keys: &Keys, content: Option<&BTreeMap<String, Digest>>) -> Digest {
+    let Some(content) = content else {
+        return Digest::combine([&b"absent"[..]]);
+    };
+    let mut parts: Vec<&[u8]> = vec![b"present"];
+    match keys {
+        Keys::All => {
+            for (name, digest) in content {
+                parts.extend([name.as_bytes(), digest.as_bytes()]);
+            }
+        }
+        Keys::Some(names) => {
+            for name in names {
+                parts.push(name.as_bytes());
+                parts.push(
+                    content
+                        .get(name)
+                        .map_or(&b""[..], |digest| digest.as_bytes()),
+                );
+            }
+        }
+    }
+    Digest::combine(parts)
+}
+
+/// Digest over everything that an entry reads: the text of the marker.
+pub(super) fn marker(reads: &BTreeMap<ObjectId, Read>) -> Digest {
+    let kinds: Vec<_> = reads.keys().map(|id| id.kind.to_string()).collect();
+    let parts = reads.iter().zip(&kinds).flat_map(|((id, read), kind)| {
+        [kind.as_bytes(), id.name.as_bytes(), read.digest.as_bytes()]
+    });
+    Digest::combine(parts)
+}
+
+/// The entry of a workload whose pods run what the document asks for.
+pub(super) fn wanted_entry(workload: &Workload, objects: &Objects<'_>) -> Entry {
+    entry(workload, objects, |usage, live| {
+        read_digest(&usage.keys, Some(live.wanted))
+    })
+}
+
+/// The entry of a workload whose pods run what is there now.
+fn current_entry(workload: &Workload, objects: &Objects<'_>) -> Entry {
+    entry(workload, objects, |usage, live| {
+        read_digest(&usage.keys, present(usage, live))
+    })
+}
+
+fn entry(
+    workload: &Workload,
+    objects: &Objects<'_>,
+    digest: impl Fn(&Usage, &Live<'_>) -> Digest,
+) -> Entry {
+    let reads = usage(workload, objects)
+        .into_iter()
+        .filter_map(|(id, usage)| {
+            let digest = digest(&usage, objects.get(&id)?);
+            Some((
+                id,
+                Read {
+                    keys: usage.keys,
+                    digest,
+                },
+            ))
+        })
+        .collect();
+    Entry {
+        uid: workload.version.uid.clone(),
+        reads,
+    }
+}
+
+/// What pods find there. A required object that is absent counts with the content that it will get,
+/// since no pod can start before.
+fn present<'a>(usage: &Usage, live: &Live<'a>) -> Option<&'a BTreeMap<String, Digest>> {
+    match live.now {
+        None if usage.required => Some(live.wanted),
+        now => now,
+    }
+}
+
+/// Judges what the pods of `workload` run, from its recorded `entry`, its marker and its pods.
+pub(super) fn judge(
+    workload: &Workload,
+    entry: Option<&Entry>,
+    marker_text: Option<&str>,
+    pods: Option<&PodsSeen>,
+    objects: &Objects<'_>,
+) -> Judgement {
+    let current = current_entry(workload, objects);
+    let marked = marker_text.and_then(|text| text.parse().ok()) == Some(marker(&current.reads));
+    let recorded = entry.filter(|entry| entry.uid == workload.version.uid);
+    match recorded {
+        _ if marked => Judgement::Current(current),
+        Some(entry) if is_behind(workload, entry, objects) => Judgement::Behind(entry.clone()),
+        Some(_) => Judgement::Current(current),
+        None => judge_by_pods(workload, current, pods, objects),
+    }
+}
+
+/// Whether what was read according to `entry` differs from what is there now.
+fn is_behind(workload: &Workload, entry: &Entry, objects: &Objects<'_>) -> bool {
+    let used = usage(workload, objects);
+    entry.reads.iter().any(|(id, read)| {
+        let Some(live) = objects.get(id) else {
+            return false;
+        };
+        let required = used.get(id).is_some_and(|usage| usage.required);
+        // An object that is gone will come back with the wanted content; running pods still have what
+        // they read, so they are judged against that.
+        let content = match live.now {
+            None if required => Some(live.wanted),
+            now => now,
+        };
+        read.digest != read_digest(&read.keys, content)
+    })
+}
+
+/// The third rule: without an entry and without the wanted marker.
+fn judge_by_pods(
+    workload: &Workload,
+    current: Entry,
+    pods: Option<&PodsSeen>,
+    objects: &Objects<'_>,
+) -> Judgement {
+    let used = usage(workload, objects);
+    let mut behind = Entry {
+        uid: current.uid.clone(),
+        reads: BTreeMap::new(),
+    };
+    let mut older = false;
+    for (id, read) in &current.reads {
+        let (Some(live), Some(usage)) = (objects.get(id), used.get(id)) else {
+            continue;
+        };
+        let mut read = read.clone();
+        if !(usage.required && (live.now.is_none() || live.fresh)) && live.now.is_some() {
+            let Some(pods) = pods else {
+                return Judgement::LookAtPods;
+            };
+            if !started_after(pods, live.changed_at) {
+                // No content has this digest, so the entry stays behind until the stamp.
+                read.digest = Digest::combine([&b"unknown"[..]]);
+                older = true;
+            }
+        }
+        behind.reads.insert(id.clone(), read);
+    }
+    if older {
+        Judgement::Behind(behind)
+    } else {
+        Judgement::Current(current)
+    }
+}
+
+/// Whether no container started at or before `moment`. Both times have whole seconds, so equal ones
+/// prove nothing.
+fn started_after(pods: &PodsSeen, moment: Option<Timestamp>) -> bool {
+    match (pods.first_start, moment) {
+        (None, _) => true,
+        (Some(start), Some(moment)) => start > moment,
+        (Some(_), None) => false,
+    }
+}
