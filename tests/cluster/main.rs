@@ -1,6 +1,8 @@
 //! Tests against a real Kubernetes control plane, by the rig in `rig.rs`. They are ignored by default: `make test` runs them.
 
 #[cfg(test)]
+mod manifests;
+#[cfg(test)]
 mod rig;
 #[cfg(test)]
 mod rig_works;
