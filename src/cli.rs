@@ -1,1 +1,136 @@
-//! sealctl: parse, dispatch, exit code.
+//! The program `sealctl`: parse, dispatch, exit code.
+//!
+//! One verb per file under `cli/command/`; a verb is a struct of arguments, whose doc comment is the
+//! help, and one function. Nothing below this room knows of terminals or exit codes.
+
+mod args;
+mod command;
+mod environ;
+mod error;
+mod git;
+mod identity;
+mod project;
+mod readers;
+mod rules;
+mod ui;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+
+use args::{Cli, Command, Globals};
+use environ::Environ;
+use error::{CommandError, Exit};
+use ui::Ui;
+
+/// What a verb is handed: the terminal, the global options and the variables.
+pub(crate) struct Session {
+    /// Every byte out.
+    pub(crate) ui: Ui,
+    /// Options of every command.
+    pub(crate) globals: Globals,
+    /// The variables of this process.
+    pub(crate) environ: Environ,
+    /// Whether the environment was named by `-e` itself, not by a variable.
+    pub(crate) environment_was_typed: bool,
+}
+
+/// How a verb ended when it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It did what was asked.
+    Done,
+    /// There was nothing to change.
+    Unchanged,
+    /// The answer is "no".
+    No,
+    /// The status of a child, passed on.
+    Status(u8),
+}
+
+/// Runs sealctl with the arguments of the process, the program's name first.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // No core dump and no debugger of the same user sees what is opened here.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let environ = Environ::of_process();
+    let matches = match Cli::command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => return usage(&error),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let ui = Ui::new(cli.globals.manners(), cli.globals.colour(), &environ);
+    let mut session = Session {
+        ui,
+        globals: cli.globals,
+        environ,
+        environment_was_typed: was_typed(&matches, "environment"),
+    };
+    let result = dispatch(&mut session, cli.command);
+    conclude(&mut session, result)
+}
+
+/// Prints what clap has to say. Help and version are no failures.
+fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8))
+}
+
+/// Whether an option was given on the command line, at whatever level.
+fn was_typed(matches: &ArgMatches, id: &str) -> bool {
+    let here = matches.try_contains_id(id).is_ok()
+        && matches.value_source(id) == Some(ValueSource::CommandLine);
+    here || matches
+        .subcommand()
+        .is_some_and(|(_, inner)| was_typed(inner, id))
+}
+
+fn dispatch(session: &mut Session, command: Command) -> Result<Outcome, CommandError> {
+    match command {
+        Command::Init(args) => command::init::run(session, &args),
+        Command::Show(args) => command::show::run(session, &args),
+        Command::Get(args) => command::get::run(session, &args),
+        Command::Set(args) => command::set::run(session, &args),
+        Command::Unset(args) => command::unset::run(session, &args),
+        Command::Edit(args) => command::edit::run(session, &args),
+        Command::Encrypt(args) => command::encrypt::run(session, &args),
+        Command::Decrypt(args) => command::decrypt::run(session, &args),
+        Command::Run(args) => command::run::run(session, &args),
+        Command::Render(args) => command::render::run(session, &args),
+        Command::Check(args) => command::check::run(session, &args),
+        Command::Key(args) => command::key::run(session, &args),
+        Command::Rbac(args) => command::rbac::run(session, &args),
+        Command::Cluster(args) => command::cluster::run(session, &args),
+        Command::Version(args) => command::meta::version(session, &args),
+        Command::Help(args) => command::meta::help(session, &args),
+        Command::Completion(args) => command::meta::completion(session, &args),
+        Command::Man(args) => command::meta::man(session, &args),
+    }
+}
+
+fn conclude(session: &mut Session, result: Result<Outcome, CommandError>) -> ExitCode {
+    let result = result.and_then(|outcome| match session.ui.finish() {
+        Ok(()) => Ok(outcome),
+        Err(error) => Err(
+            CommandError::new("E0532", Exit::Failure, "cannot write the output")
+                .why(error.to_string()),
+        ),
+    });
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Unchanged) if session.globals.error_unchanged => {
+            ExitCode::from(Exit::Unchanged as u8)
+        }
+        Ok(Outcome::Unchanged) => ExitCode::SUCCESS,
+        Ok(Outcome::No) => ExitCode::from(Exit::Failure as u8),
+        Ok(Outcome::Status(status)) => ExitCode::from(status),
+        Err(error) => {
+            session.ui.error(&error);
+            ExitCode::from(error.exit() as u8)
+        }
+    }
+}

@@ -1,1 +1,463 @@
-//! Files: atomic writes, permissions, private scratch space.
+//! Files on disk: reading with a cap, atomic replacement, exclusive creation, private scratch.
+//!
+//! A file is never written in place: a temporary file beside it is filled, synced and renamed over
+//! it, under a lock on the directory and only if the file still holds what was read. Contents are
+//! [`Secret`]s, since a document may not be sealed yet. Nothing here knows what a file means.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is the door to the file system"
+)]
+
+mod scratch;
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, FlockOperation};
+
+use crate::secret::Secret;
+
+pub use scratch::{Scratch, ScratchPlaces};
+
+/// Mode of files that hold a private key or plaintext.
+pub const PRIVATE: u32 = 0o600;
+/// Mode of files that everybody may read; the umask narrows it.
+pub const PUBLIC: u32 = 0o644;
+
+/// Why a file could not be read or written. Never holds content.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The operating system refused.
+    #[error("cannot {action} {}: {}", path.display(), reason(source))]
+    Io {
+        /// What was tried, such as `read`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// More bytes than the caller takes.
+    #[error("{} is larger than {limit} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The cap.
+        limit: u64,
+    },
+    /// Somebody else wrote the file after it was read.
+    #[error("{} was changed by another program meanwhile", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be replaced without losing something.
+    #[error("cannot replace {}: {why}", path.display())]
+    Irreplaceable {
+        /// The file.
+        path: PathBuf,
+        /// What stands in the way.
+        why: &'static str,
+    },
+}
+
+impl FileError {
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+
+    /// Whether the file, or its directory, is not there.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Io { source, .. }
+            if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
+    }
+
+    /// Whether a file of that name was there already.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists)
+    }
+}
+
+/// The system's words without the number that `io::Error` adds.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_lowercase(),
+        None => text,
+    }
+}
+
+/// What a directory entry is; links are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A socket, a pipe, a dangling link.
+    Other,
+}
+
+/// A file as it was read, for a later [`replace`].
+#[derive(Debug, Clone)]
+pub struct Original {
+    path: PathBuf,
+    content: Secret,
+}
+
+impl Original {
+    /// Where it was read, links resolved.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it held.
+    #[must_use]
+    pub fn content(&self) -> &Secret {
+        &self.content
+    }
+}
+
+/// Reads at most `limit` bytes of `path`, following links.
+///
+/// # Errors
+///
+/// [`FileError::Io`], or [`FileError::TooLarge`] for a longer file.
+pub fn read(path: &Path, limit: u64) -> Result<Secret, FileError> {
+    let file = File::open(path).map_err(FileError::io("read", path))?;
+    read_from(file, limit, path)
+}
+
+/// Reads at most `limit` bytes of `input`; `name` stands in errors.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_from(input: impl io::Read, limit: u64, name: &Path) -> Result<Secret, FileError> {
+    // The capacity is fixed beforehand, so that no half-read copy is left behind by growing.
+    let mut bytes = Vec::with_capacity(usize::try_from(limit).unwrap_or(usize::MAX).min(1 << 21));
+    let read = input
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(FileError::io("read", name));
+    let content = Secret::new(bytes);
+    if read? as u64 > limit {
+        return Err(FileError::TooLarge {
+            path: name.to_path_buf(),
+            limit,
+        });
+    }
+    Ok(content)
+}
+
+/// Reads `path` in order to replace it later.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_original(path: &Path, limit: u64) -> Result<Original, FileError> {
+    let path = fs::canonicalize(path).map_err(FileError::io("read", path))?;
+    let content = read(&path, limit)?;
+    Ok(Original { path, content })
+}
+
+/// Puts `content` in place of `original`, keeping mode and owner. Readers see the old or the new
+/// file, never a part; after a crash, too.
+///
+/// # Errors
+///
+/// [`FileError::Changed`] if the file no longer holds what was read, [`FileError::Irreplaceable`]
+/// where a rename cannot keep what the file is, otherwise [`FileError::Io`]. The file is untouched
+/// then.
+pub fn replace(original: &Original, content: &Secret) -> Result<(), FileError> {
+    let path = original.path();
+    let lock = Lock::on_directory_of(path)?;
+    let metadata = fs::metadata(path).map_err(FileError::io("read", path))?;
+    rustix::fs::access(path, Access::WRITE_OK)
+        .map_err(|errno| FileError::io("write", path)(errno.into()))?;
+    if read(path, metadata.len())? != original.content {
+        return Err(FileError::Changed {
+            path: path.to_path_buf(),
+        });
+    }
+    let temporary = filled(lock.directory(), content)?;
+    keep_owner(temporary.as_file(), &metadata, path)?;
+    let mode = fs::Permissions::from_mode(metadata.mode() & 0o7777);
+    temporary
+        .as_file()
+        .set_permissions(mode)
+        .map_err(FileError::io("write", path))?;
+    temporary
+        .persist(path)
+        .map_err(|error| rename_error(path, error.error))?;
+    lock.sync()
+}
+
+/// Creates `path` with `content` and `mode` (the umask applies), never over an existing file.
+/// Missing directories are made.
+///
+/// # Errors
+///
+/// [`FileError::Io`]; see [`FileError::is_taken`].
+pub fn create(path: &Path, content: &Secret, mode: u32) -> Result<(), FileError> {
+    let lock = Lock::on_directory_of(path)?;
+    let temporary = filled(lock.directory(), content)?;
+    temporary
+        .as_file()
+        .set_permissions(fs::Permissions::from_mode(mode & !umask()))
+        .map_err(FileError::io("write", path))?;
+    temporary
+        .persist_noclobber(path)
+        .map_err(|error| FileError::io("write", path)(error.error))?;
+    lock.sync()
+}
+
+/// A synced temporary file in `directory` that holds `content`, mode 0600.
+fn filled(directory: &Path, content: &Secret) -> Result<tempfile::NamedTempFile, FileError> {
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".sealctl-")
+        .tempfile_in(directory)
+        .map_err(FileError::io("write into", directory))?;
+    temporary
+        .write_all(content.expose())
+        .and_then(|()| temporary.as_file().sync_all())
+        .map_err(FileError::io("write into", directory))?;
+    Ok(temporary)
+}
+
+fn keep_owner(file: &File, wanted: &fs::Metadata, path: &Path) -> Result<(), FileError> {
+    let made = file.metadata().map_err(FileError::io("write", path))?;
+    if (made.uid(), made.gid()) == (wanted.uid(), wanted.gid()) {
+        return Ok(());
+    }
+    std::os::unix::fs::fchown(file, Some(wanted.uid()), Some(wanted.gid())).map_err(|_| {
+        FileError::Irreplaceable {
+            path: path.to_path_buf(),
+            why: "it belongs to another user or group, which would be lost",
+        }
+    })
+}
+
+fn rename_error(path: &Path, error: io::Error) -> FileError {
+    match error.kind() {
+        io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices => FileError::Irreplaceable {
+            path: path.to_path_buf(),
+            why: "it is a mount of its own; mount its directory instead",
+        },
+        _ => FileError::io("replace", path)(error),
+    }
+}
+
+fn umask() -> u32 {
+    // The mask can only be read by setting it; no other thread creates files meanwhile.
+    let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    rustix::process::umask(mask);
+    mask.as_raw_mode()
+}
+
+/// A lock on a directory: writers of ours wait for each other. Without lock files, since those
+/// would appear in `git status`.
+struct Lock {
+    directory: PathBuf,
+    file: File,
+}
+
+impl Lock {
+    fn on_directory_of(path: &Path) -> Result<Self, FileError> {
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+            _ => PathBuf::from("."),
+        };
+        create_directory(&directory, 0o777)?;
+        let file = File::open(&directory).map_err(FileError::io("open", &directory))?;
+        // Some network file systems lock no directories; the comparison before the rename remains.
+        let _ = rustix::fs::flock(&file, FlockOperation::LockExclusive);
+        Ok(Self { directory, file })
+    }
+
+    fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Makes the rename durable.
+    fn sync(self) -> Result<(), FileError> {
+        self.file
+            .sync_all()
+            .map_err(FileError::io("sync", &self.directory))
+    }
+}
+
+/// Creates `path` and its missing parents with `mode` (the umask applies); what exists stays.
+///
+/// # Errors
+///
+/// [`FileError::Io`].
+pub fn create_directory(path: &Path, mode: u32) -> Result<(), FileError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .map_err(FileError::io("create", path))
+}
+
+/// Removes a file; one that is not there is fine.
+///
+/// # Errors
+///
+/// [`FileError::Io`].
+pub fn remove(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(FileError::io("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What `path` is, or `None` where nothing is.
+#[must_use]
+pub fn kind(path: &Path) -> Option<Kind> {
+    let metadata = fs::metadata(path).ok()?;
+    Some(if metadata.is_dir() {
+        Kind::Directory
+    } else if metadata.is_file() {
+        Kind::File
+    } else {
+        Kind::Other
+    })
+}
+
+/// Whether `path` is a directory.
+#[must_use]
+pub fn is_directory(path: &Path) -> bool {
+    kind(path) == Some(Kind::Directory)
+}
+
+/// Names in the directory `path`, sorted. Names that are not UTF-8 are left out: none of ours is.
+///
+/// # Errors
+///
+/// [`FileError::Io`].
+pub fn list(path: &Path) -> Result<Vec<String>, FileError> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path).map_err(FileError::io("list", path))? {
+        let entry = entry.map_err(FileError::io("list", path))?;
+        names.extend(entry.file_name().into_string().ok());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// The absolute path of `path` without links.
+///
+/// # Errors
+///
+/// [`FileError::Io`] where nothing is.
+pub fn canonical(path: &Path) -> Result<PathBuf, FileError> {
+    fs::canonicalize(path).map_err(FileError::io("find", path))
+}
+
+/// Number of the device that holds `path`, to notice a mount boundary.
+#[must_use]
+pub fn device(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|metadata| metadata.dev())
+}
+
+/// Permission bits of `path`.
+#[must_use]
+pub fn mode(path: &Path) -> Option<u32> {
+    fs::metadata(path)
+        .ok()
+        .map(|metadata| metadata.mode() & 0o7777)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    fn secret(text: &str) -> Secret {
+        Secret::from_text(text)
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_mode_and_leaves_nothing_beside_it() {
+        let folder = folder();
+        let path = folder.path().join("a.yaml");
+        create(&path, &secret("old"), 0o640).unwrap();
+        let before = mode(&path);
+        let original = read_original(&path, 100).unwrap();
+        replace(&original, &secret("new")).unwrap();
+        assert_eq!(read(&path, 100).unwrap(), secret("new"));
+        assert_eq!(mode(&path), before);
+        assert_eq!(list(folder.path()).unwrap(), ["a.yaml"]);
+    }
+
+    #[test]
+    fn the_second_of_two_writers_is_refused() {
+        let folder = folder();
+        let path = folder.path().join("a.yaml");
+        create(&path, &secret("old"), PUBLIC).unwrap();
+        let (first, second) = (
+            read_original(&path, 100).unwrap(),
+            read_original(&path, 100).unwrap(),
+        );
+        replace(&first, &secret("first")).unwrap();
+        let refused = replace(&second, &secret("second")).unwrap_err();
+        assert!(matches!(refused, FileError::Changed { .. }));
+        assert_eq!(read(&path, 100).unwrap(), secret("first"));
+    }
+
+    #[test]
+    fn a_link_stays_a_link() {
+        let folder = folder();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        create(&real, &secret("old"), PUBLIC).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        replace(&read_original(&link, 100).unwrap(), &secret("new")).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(read(&real, 100).unwrap(), secret("new"));
+    }
+
+    #[test]
+    fn nothing_is_created_over_an_existing_file() {
+        let folder = folder();
+        let path = folder.path().join("key");
+        create(&path, &secret("one"), PRIVATE).unwrap();
+        assert!(
+            create(&path, &secret("two"), PRIVATE)
+                .unwrap_err()
+                .is_taken()
+        );
+        assert_eq!(mode(&path), Some(0o600));
+        assert_eq!(read(&path, 100).unwrap(), secret("one"));
+    }
+
+    #[test]
+    fn a_longer_file_than_the_cap_is_refused_and_one_of_its_length_is_not() {
+        let folder = folder();
+        let path = folder.path().join("a");
+        create(&path, &secret("12345"), PUBLIC).unwrap();
+        assert!(read(&path, 5).is_ok());
+        assert!(matches!(
+            read(&path, 4),
+            Err(FileError::TooLarge { limit: 4, .. })
+        ));
+    }
+}

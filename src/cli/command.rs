@@ -1,0 +1,17 @@
+//! The verbs, one per file.
+
+pub(crate) mod check;
+pub(crate) mod cluster;
+pub(crate) mod decrypt;
+pub(crate) mod edit;
+pub(crate) mod encrypt;
+pub(crate) mod get;
+pub(crate) mod init;
+pub(crate) mod key;
+pub(crate) mod meta;
+pub(crate) mod rbac;
+pub(crate) mod render;
+pub(crate) mod run;
+pub(crate) mod set;
+pub(crate) mod show;
+pub(crate) mod unset;

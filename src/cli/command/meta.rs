@@ -1,0 +1,107 @@
+//! About the program itself: version, help, completions, man pages.
+
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+
+use crate::cli::args::{Cli, OutputFormat};
+use crate::cli::error::{CommandError, EXIT_CODES, Exit};
+use crate::cli::{Outcome, Session};
+use crate::vocabulary::CLI_API_VERSION;
+
+/// Print the version
+#[derive(Debug, Args)]
+#[command(before_help = "Example:\n  sealctl version -o json")]
+pub(crate) struct VersionArgs {}
+
+/// Explain a command, or the exit codes
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  sealctl help encrypt\n  sealctl help exit-codes")]
+pub(crate) struct HelpArgs {
+    /// A command, or exit-codes
+    topic: Vec<String>,
+}
+
+/// Print a completion script
+#[derive(Debug, Args)]
+#[command(
+    hide = true,
+    before_help = "Example:\n  sealctl completion bash > /etc/bash_completion.d/sealctl"
+)]
+pub(crate) struct CompletionArgs {
+    shell: Shell,
+}
+
+/// Print a man page
+#[derive(Debug, Args)]
+#[command(
+    hide = true,
+    before_help = "Example:\n  sealctl man encrypt | man -l -"
+)]
+pub(crate) struct ManArgs {
+    topic: Vec<String>,
+}
+
+/// `version`.
+pub(crate) fn version(session: &mut Session, _: &VersionArgs) -> Result<Outcome, CommandError> {
+    let version = env!("CARGO_PKG_VERSION");
+    let text = match session.globals.output {
+        Some(OutputFormat::Json) => serde_json::json!({
+            "apiVersion": CLI_API_VERSION, "kind": "Version", "version": version,
+        })
+        .to_string(),
+        Some(OutputFormat::Yaml) => {
+            format!("apiVersion: {CLI_API_VERSION}\nkind: Version\nversion: {version}")
+        }
+        None => format!("sealctl {version}"),
+    };
+    session.ui.report(&text);
+    Ok(Outcome::Done)
+}
+
+/// `help`.
+pub(crate) fn help(session: &mut Session, args: &HelpArgs) -> Result<Outcome, CommandError> {
+    if args.topic == ["exit-codes"] {
+        session.ui.data(EXIT_CODES.as_bytes());
+        return Ok(Outcome::Done);
+    }
+    let text = find(&args.topic)?.render_long_help().to_string();
+    session.ui.data(text.as_bytes());
+    Ok(Outcome::Done)
+}
+
+/// `completion`.
+pub(crate) fn completion(
+    session: &mut Session,
+    args: &CompletionArgs,
+) -> Result<Outcome, CommandError> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "sealctl", &mut script);
+    session.ui.data(&script);
+    Ok(Outcome::Done)
+}
+
+/// `man`.
+pub(crate) fn man(session: &mut Session, args: &ManArgs) -> Result<Outcome, CommandError> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(find(&args.topic)?)
+        .render(&mut page)
+        .map_err(|error| {
+            CommandError::new("E0599", Exit::Failure, "cannot render the page")
+                .why(error.to_string())
+        })?;
+    session.ui.data(&page);
+    Ok(Outcome::Done)
+}
+
+/// The command of the words `topic`.
+fn find(topic: &[String]) -> Result<clap::Command, CommandError> {
+    let mut root = Cli::command();
+    root.build();
+    let mut command = &root;
+    for word in topic {
+        command = command.find_subcommand(word).ok_or_else(|| {
+            CommandError::usage(format!("no command \"{word}\"")).fix("sealctl --help")
+        })?;
+    }
+    Ok(command.clone())
+}

@@ -1,0 +1,135 @@
+//! Who can open an environment: one recipient per file in `keys/<env>/*.pub`.
+//!
+//! The listing is the access list. An empty folder, an unreadable key or a private key in the wrong
+//! place is an error, never a shorter list of readers.
+
+use crate::cli::error::{CommandError, Exit};
+use crate::cli::project::Project;
+use crate::crypto::{InvalidKey, Recipient};
+use crate::file;
+use crate::name::{EnvName, ReaderName};
+
+/// A public key is one line; a comment or two may stand above it.
+const LIMIT: u64 = 16 * 1024;
+
+/// Somebody, or a cluster, that can open the documents of an environment.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader {
+    /// The stem of the file.
+    pub(crate) name: ReaderName,
+    /// The public key.
+    pub(crate) recipient: Recipient,
+}
+
+/// The readers of `environment`, sorted by name.
+///
+/// # Errors
+///
+/// Exit code 10 for a layout that cannot be meant: no key at all, a file that holds no recipient, a
+/// private key, or the same key under two names.
+pub(crate) fn of(project: &Project, environment: &EnvName) -> Result<Vec<Reader>, CommandError> {
+    let folder = project.keys(environment);
+    let shown = format!("keys/{environment}/");
+    let names = file::list(&folder).unwrap_or_default();
+    let mut readers: Vec<Reader> = Vec::new();
+    for file_name in names.iter().filter(|name| !name.starts_with('.')) {
+        let path = folder.join(file_name);
+        if file::kind(&path) != Some(file::Kind::File) {
+            continue;
+        }
+        let text = file::read(&path, LIMIT)?;
+        let place = format!("{shown}{file_name}");
+        refuse_private_key(text.expose(), &place)?;
+        let Some(stem) = file_name.strip_suffix(".pub") else {
+            continue;
+        };
+        let name = stem.parse::<ReaderName>().map_err(|error| {
+            CommandError::new(
+                "E0123",
+                Exit::Project,
+                format!("{place} is not named for a reader"),
+            )
+            .why(error.to_string())
+        })?;
+        let recipient = recipient(text.expose_text().unwrap_or_default(), &place)?;
+        if let Some(twin) = readers.iter().find(|other| other.recipient == recipient) {
+            return Err(CommandError::new(
+                "E0124",
+                Exit::Project,
+                format!("{place} holds the same key as {shown}{}.pub", twin.name),
+            )
+            .fix(format!("git rm {place}")));
+        }
+        readers.push(Reader { name, recipient });
+    }
+    if readers.is_empty() {
+        return Err(CommandError::new(
+            "E0120",
+            Exit::Project,
+            format!("{shown} holds no public key"),
+        )
+        .why("a document that nobody can open would be lost")
+        .fix(format!("sealctl key new --request --env {environment}")));
+    }
+    Ok(readers)
+}
+
+/// The names of `readers`, for messages.
+pub(crate) fn names(readers: &[Reader]) -> String {
+    let names: Vec<&str> = readers.iter().map(|reader| reader.name.as_str()).collect();
+    names.join(", ")
+}
+
+/// The keys of `readers`.
+pub(crate) fn recipients(readers: &[Reader]) -> Vec<Recipient> {
+    readers
+        .iter()
+        .map(|reader| reader.recipient.clone())
+        .collect()
+}
+
+/// The one recipient in the text of a `.pub` file.
+fn recipient(text: &str, place: &str) -> Result<Recipient, CommandError> {
+    let lines = text.lines().map(str::trim);
+    let keys: Vec<&str> = lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect();
+    let error = |why: String| {
+        CommandError::new(
+            "E0122",
+            Exit::Project,
+            format!("{place} is not a public key"),
+        )
+        .why(why)
+    };
+    match keys.as_slice() {
+        [key] => key
+            .parse()
+            .map_err(|invalid: InvalidKey| error(invalid.to_string())),
+        [] => Err(error("it holds no recipient (age1…)".to_owned())),
+        several => Err(error(format!(
+            "it holds {} lines, one is allowed",
+            several.len()
+        ))),
+    }
+}
+
+fn refuse_private_key(text: &[u8], place: &str) -> Result<(), CommandError> {
+    let signs: [&[u8]; 3] = [b"AGE-SECRET-KEY-", b"AGE-PLUGIN-", b"PRIVATE KEY-----"];
+    let upper = text.to_ascii_uppercase();
+    let found = signs
+        .iter()
+        .any(|sign| upper.windows(sign.len()).any(|window| window == *sign));
+    if !found {
+        return Ok(());
+    }
+    Err(CommandError::new(
+        "E0121",
+        Exit::Project,
+        format!("{place} holds a private key"),
+    )
+    .why("keys/ is for public keys; whatever is committed can be read by everybody")
+    .fix(format!(
+        "git rm --cached {place}, then replace that key everywhere: it is burnt"
+    )))
+}

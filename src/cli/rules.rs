@@ -1,0 +1,140 @@
+//! The part of `.sops.yaml` that belongs to sealctl: one creation rule per environment, generated
+//! from `keys/`, between two marker lines.
+//!
+//! With it plain SOPS and editors seal for the same readers. Everything outside the markers is the
+//! user's and stays byte for byte.
+
+use crate::cli::error::{CommandError, Exit};
+use crate::cli::project::Project;
+use crate::cli::readers;
+use crate::file;
+use crate::secret::Secret;
+
+const BEGIN: &str = "# sealctl: begin";
+const END: &str = "# sealctl: end";
+/// The selection rule of every environment document.
+pub(crate) const SELECTION: &str = "^(secrets|password)$";
+const LIMIT: u64 = 1 << 20;
+
+/// Brings `.sops.yaml` up to date with `keys/`. Returns whether it changed.
+///
+/// # Errors
+///
+/// When it cannot be told where the rules belong, or on the disk.
+pub(crate) fn refresh(project: &Project) -> Result<bool, CommandError> {
+    let path = project.root().join(".sops.yaml");
+    let rules = generate(project)?;
+    if file::kind(&path).is_none() {
+        let text = format!("creation_rules:\n{rules}");
+        file::create(&path, &Secret::from(text), file::PUBLIC)?;
+        return Ok(true);
+    }
+    let original = file::read_original(&path, LIMIT)?;
+    let before = original.content().expose_text().unwrap_or_default();
+    let after = insert(before, &rules).ok_or_else(|| {
+        CommandError::new(
+            "E0515",
+            Exit::Project,
+            ".sops.yaml has no place for the rules of envs/",
+        )
+        .why("creation_rules is not a block list, or a marker line is missing")
+        .fix(format!(
+            "put \"  {BEGIN}\" and \"  {END}\" below creation_rules: as first entries"
+        ))
+    })?;
+    if after == before {
+        return Ok(false);
+    }
+    file::replace(&original, &Secret::from(after))?;
+    Ok(true)
+}
+
+/// The rules of all environments that have keys, with the marker lines.
+fn generate(project: &Project) -> Result<String, CommandError> {
+    use std::fmt::Write as _;
+    let mut text = format!("  {BEGIN}\n");
+    for environment in project.environments() {
+        if !file::is_directory(&project.keys(&environment)) {
+            continue;
+        }
+        let keys = readers::of(project, &environment)?;
+        let _ = writeln!(text, "  - path_regex: ^envs/{environment}/");
+        let _ = writeln!(text, "    encrypted_regex: {SELECTION}");
+        let _ = writeln!(text, "    age: >-");
+        for (position, reader) in keys.iter().enumerate() {
+            let comma = if position + 1 < keys.len() { "," } else { "" };
+            let _ = writeln!(text, "      {}{comma}", reader.recipient.as_str());
+        }
+    }
+    let _ = writeln!(text, "  {END}");
+    Ok(text)
+}
+
+/// `text` with `rules` in the place of the former ones, or first below `creation_rules:`. `None` where
+/// that place cannot be found.
+fn insert(text: &str, rules: &str) -> Option<String> {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let marker = |wanted: &str| lines.iter().position(|line| line.trim() == wanted);
+    let (head, tail) = match (marker(BEGIN), marker(END)) {
+        (Some(begin), Some(end)) if begin < end => (begin, end + 1),
+        (None, None) => {
+            let key = lines
+                .iter()
+                .position(|line| line.trim_end() == "creation_rules:");
+            match key {
+                Some(key) => (key + 1, key + 1),
+                None if text.contains("creation_rules") => return None,
+                None => {
+                    let gap = if text.is_empty() || text.ends_with('\n') {
+                        ""
+                    } else {
+                        "\n"
+                    };
+                    return Some(format!("{text}{gap}creation_rules:\n{rules}"));
+                }
+            }
+        }
+        _ => return None,
+    };
+    Some(format!(
+        "{}{rules}{}",
+        lines[..head].concat(),
+        lines[tail..].concat()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: &str = "  # sealctl: begin\n  - path_regex: ^envs/dev/\n  # sealctl: end\n";
+
+    #[test]
+    fn what_belongs_to_the_user_stays() {
+        let theirs = "stores:\n  yaml:\n    indent: 2\ncreation_rules:\n  - pgp: ABC # mine\n";
+        let once = insert(theirs, RULES).unwrap();
+        assert_eq!(
+            once,
+            format!(
+                "stores:\n  yaml:\n    indent: 2\ncreation_rules:\n{RULES}  - pgp: ABC # mine\n"
+            )
+        );
+        assert_eq!(insert(&once, RULES).unwrap(), once);
+        let other = RULES.replace("dev", "prod");
+        assert_eq!(insert(&once, &other).unwrap(), once.replace("dev", "prod"));
+    }
+
+    #[test]
+    fn a_file_without_rules_gets_them_at_its_end() {
+        assert_eq!(
+            insert("stores: {}", RULES).unwrap(),
+            format!("stores: {{}}\ncreation_rules:\n{RULES}")
+        );
+    }
+
+    #[test]
+    fn a_half_marked_or_flow_file_is_not_guessed_at() {
+        assert_eq!(insert("creation_rules:\n  # sealctl: begin\n", RULES), None);
+        assert_eq!(insert("creation_rules: []\n", RULES), None);
+    }
+}

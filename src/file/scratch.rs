@@ -1,0 +1,159 @@
+//! A private directory for plaintext that another program has to see as a file.
+//!
+//! It lies in a memory file system where there is one, so that nothing reaches a disk. Whoever drops
+//! it removes it; after a crash it is still there and can be found again by its label.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::{Access, FileError};
+
+/// `f_type` of tmpfs and ramfs, from `linux/magic.h`.
+const MEMORY_FILE_SYSTEMS: [i64; 2] = [0x0102_1994, 0x8584_58f6];
+
+/// Where scratch directories may lie.
+#[derive(Debug, Clone)]
+pub struct ScratchPlaces {
+    /// `$XDG_RUNTIME_DIR`, when it is set.
+    pub runtime: Option<PathBuf>,
+    /// `$TMPDIR`, or `/tmp`: only where no memory file system is found.
+    pub fallback: PathBuf,
+}
+
+/// A directory of mode 0700 that nobody else can enter.
+#[derive(Debug)]
+pub struct Scratch {
+    path: PathBuf,
+    in_memory: bool,
+    keep: bool,
+}
+
+impl ScratchPlaces {
+    /// The directory to use, and whether it is in memory.
+    fn choose(&self) -> (PathBuf, bool) {
+        let shared = PathBuf::from("/dev/shm");
+        for place in self.runtime.iter().chain([&shared]) {
+            let writable = rustix::fs::access(place, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+            if writable && is_in_memory(place) {
+                return (place.clone(), true);
+            }
+        }
+        (self.fallback.clone(), false)
+    }
+
+    /// Makes a new directory. `label` (letters, digits and dashes) stands in its name.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::Io`].
+    pub fn create(&self, label: &str) -> Result<Scratch, FileError> {
+        let (place, in_memory) = self.choose();
+        let directory = tempfile::Builder::new()
+            .prefix(&prefix(label))
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir_in(&place)
+            .map_err(FileError::io("create a private folder in", &place))?;
+        Ok(Scratch {
+            path: directory.keep(),
+            in_memory,
+            keep: false,
+        })
+    }
+
+    /// A directory of the same label that was left behind, if there is one. It must belong to this
+    /// user and be closed to all others: `/dev/shm` is open to everybody.
+    #[must_use]
+    pub fn find(&self, label: &str) -> Option<Scratch> {
+        let (place, in_memory) = self.choose();
+        let names = super::list(&place).ok()?;
+        let mine = names
+            .into_iter()
+            .filter(|name| name.starts_with(&prefix(label)))
+            .map(|name| place.join(name))
+            .find(|path| is_private(path))?;
+        Some(Scratch {
+            path: mine,
+            in_memory,
+            keep: true,
+        })
+    }
+}
+
+impl Scratch {
+    /// Where it lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is in memory, not on a disk.
+    #[must_use]
+    pub fn is_in_memory(&self) -> bool {
+        self.in_memory
+    }
+
+    /// Leaves the directory behind when dropped, for a later [`ScratchPlaces::find`].
+    pub fn keep(&mut self) {
+        self.keep = true;
+    }
+
+    /// Removes the directory when dropped.
+    pub fn release(&mut self) {
+        self.keep = false;
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !self.keep {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+fn prefix(label: &str) -> String {
+    format!("sealctl-{label}-")
+}
+
+fn is_in_memory(path: &Path) -> bool {
+    rustix::fs::statfs(path).is_ok_and(|found| {
+        MEMORY_FILE_SYSTEMS
+            .iter()
+            .any(|magic| i64::from(found.f_type) == *magic)
+    })
+}
+
+fn is_private(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| {
+        found.is_dir()
+            && found.mode() & 0o077 == 0
+            && found.uid() == rustix::process::geteuid().as_raw()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_found_again_and_what_is_not_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = ScratchPlaces {
+            runtime: None,
+            fallback: folder.path().to_path_buf(),
+        };
+        let label = format!("test{}", std::process::id());
+        let mut scratch = places.create(&label).unwrap();
+        let path = scratch.path().to_path_buf();
+        assert_eq!(super::super::mode(&path), Some(0o700));
+        scratch.keep();
+        drop(scratch);
+        let mut found = places.find(&label).unwrap();
+        assert_eq!(found.path(), path);
+        found.release();
+        drop(found);
+        assert!(places.find(&label).is_none());
+        assert!(!path.exists());
+    }
+}
