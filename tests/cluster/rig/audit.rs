@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -82,13 +82,8 @@ impl Cluster {
     /// All write requests answered since `mark`, reviews of tokens and rights apart: these change nothing.
     pub(crate) async fn writes_since(&self, mark: Mark) -> Writes {
         let end = self.audit_until_now().await;
-        let mut file = fs::File::open(self.audit_log()).expect("up.sh turns the audit log on");
-        file.seek(SeekFrom::Start(mark.0))
-            .expect("a log only grows");
-        let mut text = String::new();
-        file.take(end - mark.0)
-            .read_to_string(&mut text)
-            .expect("JSON lines");
+        let text =
+            String::from_utf8(read_between(&self.audit_log(), mark.0, end)).expect("JSON lines");
         Writes(text.lines().filter_map(parse).collect())
     }
 
@@ -107,6 +102,9 @@ impl Cluster {
             .header("user-agent", &unique)
             .body(review)
             .expect("a valid request");
+        let from = fs::metadata(self.audit_log())
+            .expect("up.sh turns the audit log on")
+            .len();
         self.client()
             .request_text(request)
             .await
@@ -116,10 +114,10 @@ impl Cluster {
             Duration::from_secs(10),
             "default",
             async || {
-                let text = fs::read(self.audit_log()).expect("up.sh turns the audit log on");
+                let text = read_between(&self.audit_log(), from, u64::MAX);
                 let position = find(&text, unique.as_bytes())?;
                 let end = position + find(&text[position..], b"\n")? + 1;
-                Some(end as u64)
+                Some(from + end as u64)
             },
         )
         .await
@@ -128,6 +126,16 @@ impl Cluster {
     fn audit_log(&self) -> PathBuf {
         self.plane().dir().join("logs/audit.log")
     }
+}
+
+fn read_between(path: &Path, from: u64, to: u64) -> Vec<u8> {
+    let mut file = fs::File::open(path).expect("up.sh turns the audit log on");
+    file.seek(SeekFrom::Start(from)).expect("a log only grows");
+    let mut text = Vec::new();
+    file.take(to - from)
+        .read_to_end(&mut text)
+        .expect("a readable file");
+    text
 }
 
 fn unique() -> String {
@@ -140,9 +148,8 @@ fn unique() -> String {
     )
 }
 
-/// From the end: what is looked for has just been written.
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    text.windows(what.len()).rposition(|window| window == what)
+    text.windows(what.len()).position(|window| window == what)
 }
 
 #[derive(Deserialize)]

@@ -12,15 +12,16 @@ use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::control_plane::{ControlPlane, Tier};
+use super::control_plane::{ControlPlane, Kind, Tier, test_name};
 use super::process::Program;
 
 /// A control plane and an administrator's client for it. Clients belong to the runtime of the test that made them, so each
@@ -139,18 +140,12 @@ impl Cluster {
     /// A new namespace, named after the test; its service account `default` exists (where controllers run), so pods can start.
     pub(crate) async fn namespace(&self) -> String {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let thread = std::thread::current();
-        let test = thread
-            .name()
-            .and_then(|name| name.rsplit("::").next())
-            .unwrap_or("test")
-            .replace('_', "-");
-        let test: String = test.trim_start_matches("k8s-").chars().take(40).collect();
-        let name = format!(
-            "{}-{}",
-            test.trim_end_matches('-'),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
+        let test = test_name().unwrap_or_else(|| "test".to_owned());
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = match self.plane.kind() {
+            Kind::Ours(_) => format!("{test}-{count}"),
+            Kind::Foreign => format!("{test}-{}-{count}", std::process::id()),
+        };
         self.namespace_called(&name).await;
         name
     }
@@ -169,9 +164,7 @@ impl Cluster {
             .create(&PostParams::default(), &namespace)
             .await
             .expect("a new namespace");
-        let has_controllers =
-            !self.plane.pids().is_empty() && self.plane.dir().join("pids/kwok").exists();
-        if has_controllers {
+        if self.plane.kind() != Kind::Ours(Tier::Api) {
             let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), name);
             self.eventually(
                 "service account default",
@@ -185,6 +178,16 @@ impl Cluster {
                 },
             )
             .await;
+        }
+    }
+
+    /// Deletes a Lease, so that the next leader need not wait until it runs out. A missing one is no error.
+    pub(crate) async fn forget_lease(&self, namespace: &str, name: &str) {
+        let leases: Api<Lease> = Api::namespaced(self.client(), namespace);
+        match leases.delete(name, &DeleteParams::default()).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => panic!("delete lease {name}: {error}"),
         }
     }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, Once, OnceLock};
+use std::sync::{Mutex, Once, OnceLock, PoisonError};
 
 /// What is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,16 @@ pub(crate) enum Tier {
 pub(crate) struct ControlPlane {
     dir: PathBuf,
     kubeconfig: PathBuf,
+    kind: Kind,
+}
+
+/// Whose control plane it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Started by the rig.
+    Ours(Tier),
+    /// The user's cluster of SEALCTL_TEST_KUBECONFIG: no audit log, no fake nodes, and namespaces that outlive the run.
+    Foreign,
 }
 
 /// Scratch folders of the control planes that run now; a failing test makes all of them stay.
@@ -43,15 +53,15 @@ impl ControlPlane {
         fs::create_dir_all(&dir).expect("the temp folder is writable");
         RUNNING
             .lock()
-            .unwrap_or_else(|broken| broken.into_inner())
+            .unwrap_or_else(PoisonError::into_inner)
             .push(dir.clone());
-        let tier = match tier {
+        let name = match tier {
             Tier::Api => "api",
             Tier::ControlPlane => "control-plane",
         };
         let owner = std::process::id().to_string();
         let status = Command::new(tool("up.sh"))
-            .args(["--tier", tier, "--owner", &owner, "--scratch"])
+            .args(["--tier", name, "--owner", &owner, "--scratch"])
             .arg(&dir)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -68,6 +78,7 @@ impl ControlPlane {
         Self {
             kubeconfig: dir.join("kubeconfig"),
             dir,
+            kind: Kind::Ours(tier),
         }
     }
 
@@ -88,12 +99,20 @@ impl ControlPlane {
         fs::create_dir_all(dir.join("bin")).expect("the temp folder is writable");
         let kubectl = built("kubernetes").join("kubectl");
         std::os::unix::fs::symlink(kubectl, dir.join("bin/kubectl")).expect("a fresh folder");
-        Self { kubeconfig, dir }
+        Self {
+            kubeconfig,
+            dir,
+            kind: Kind::Foreign,
+        }
     }
 
     /// The scratch folder: `logs/`, `bin/`, `pids/`, and room for a test's own files.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Kubeconfig of the administrator.
@@ -127,7 +146,7 @@ impl Drop for ControlPlane {
         let _ = down.arg(&self.dir).stdin(Stdio::null()).status();
         RUNNING
             .lock()
-            .unwrap_or_else(|broken| broken.into_inner())
+            .unwrap_or_else(PoisonError::into_inner)
             .retain(|dir| *dir != self.dir);
     }
 }
@@ -194,6 +213,14 @@ pub(crate) fn log_tails(logs: &Path, lines: usize, wanted: impl Fn(&str) -> bool
     text
 }
 
+/// The name of the running test as it opens the names of its namespaces and of its programs' logs.
+pub(crate) fn test_name() -> Option<String> {
+    let thread = std::thread::current();
+    let test = thread.name()?.rsplit("::").next()?.replace('_', "-");
+    let test: String = test.trim_start_matches("k8s-").chars().take(40).collect();
+    Some(test.trim_end_matches('-').to_owned())
+}
+
 fn keep_folders_of_failures() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
@@ -202,14 +229,15 @@ fn keep_folders_of_failures() {
             print_panic(panic);
             let running = RUNNING
                 .lock()
-                .unwrap_or_else(|broken| broken.into_inner())
+                .unwrap_or_else(PoisonError::into_inner)
                 .clone();
+            let test = test_name().unwrap_or_default();
             for dir in running {
                 if fs::write(dir.join("keep"), "").is_ok() {
-                    eprintln!(
-                        "logs of the control plane stay in {}",
-                        dir.join("logs").display()
-                    );
+                    let logs = dir.join("logs");
+                    let own = |name: &str| name.starts_with(&test) || name == "supervisor.log";
+                    eprint!("{}", log_tails(&logs, 20, own));
+                    eprintln!("logs of the control plane stay in {}", logs.display());
                 }
             }
         }));

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
@@ -177,9 +177,7 @@ impl Observer {
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen
-            .lock()
-            .unwrap_or_else(|broken| broken.into_inner())
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn watch<K>(&mut self, api: Api<PartialObjectMeta<K>>)
@@ -225,7 +223,7 @@ impl Observer {
         self.watches.push(tokio::spawn(async move {
             let mut stream = std::pin::pin!(stream);
             while let Some(event) = stream.next().await {
-                let mut seen = seen.lock().unwrap_or_else(|broken| broken.into_inner());
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
                 match event {
                     // An object of a later list was perhaps changed while the watch was away.
                     Ok(Event::InitApply(object)) => note(

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, OnceLock, mpsc};
+use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -68,7 +68,7 @@ impl Program {
         let (answer, answered) = mpsc::channel();
         let spawner = spawner()
             .lock()
-            .unwrap_or_else(|broken| broken.into_inner())
+            .unwrap_or_else(PoisonError::into_inner)
             .clone();
         spawner
             .send((self, answer))
