@@ -9,7 +9,9 @@ const KINDS: [&str; 2] = ["deployment", "daemonset"];
 const ACCOUNT: &str = "system:serviceaccount:seald:seald";
 
 fn folder(kind: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/manifests").join(kind);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("deploy/manifests")
+        .join(kind);
     path.to_string_lossy().into_owned()
 }
 
@@ -35,15 +37,28 @@ async fn k8s_c_the_manifests_install_and_their_pods_become_ready() {
     for kind in KINDS {
         let said = apply(&cluster, kind).await;
         assert!(said.contains("sealedenvs.sealctl.dev"), "{said}");
-        assert!(said.contains(&format!("{kind}.apps/seald created")), "{said}");
+        assert!(
+            said.contains(&format!("{kind}.apps/seald created")),
+            "{said}"
+        );
         let said = apply(&cluster, kind).await;
-        assert!(said.lines().all(|line| line.ends_with(" unchanged")), "{said}");
+        assert!(
+            said.lines().all(|line| line.ends_with(" unchanged")),
+            "{said}"
+        );
     }
     // A real node would wait for the identity; a fake one mounts nothing.
     for kind in KINDS {
         let workload = format!("{kind}/seald");
         cluster
-            .kubectl_ok(&["-n", "seald", "rollout", "status", &workload, "--timeout=60s"])
+            .kubectl_ok(&[
+                "-n",
+                "seald",
+                "rollout",
+                "status",
+                &workload,
+                "--timeout=60s",
+            ])
             .await;
     }
 }
@@ -55,9 +70,19 @@ async fn k8s_a_the_manifests_give_seald_no_right_too_many() {
     apply(&cluster, "deployment").await;
     for allowed in [
         &["list", "sealedenvs.sealctl.dev", "-A"][..],
-        &["patch", "sealedenvs.sealctl.dev", "--subresource=status", "-A"],
+        &[
+            "patch",
+            "sealedenvs.sealctl.dev",
+            "--subresource=status",
+            "-A",
+        ],
         &["watch", "deployments.apps", "-A"],
-        &["patch", "leases.coordination.k8s.io/seald-controller", "-n", "seald"],
+        &[
+            "patch",
+            "leases.coordination.k8s.io/seald-controller",
+            "-n",
+            "seald",
+        ],
         &["create", "events.events.k8s.io", "-A"],
     ] {
         assert!(may(&cluster, allowed).await, "seald may not {allowed:?}");
