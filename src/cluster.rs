@@ -4,9 +4,13 @@
 //! happen is decided elsewhere; plaintext passes through only on its way into a Secret.
 
 pub mod client;
+pub mod connection;
 pub mod crd;
 pub mod error;
+pub mod events;
 pub mod kind;
+pub mod lease;
 pub mod limiter;
 pub mod manifest;
 pub mod roles;
+pub mod scope;

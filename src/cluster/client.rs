@@ -1,23 +1,20 @@
-//! The connection to an API server, and the one layer that every call goes through.
+//! The one layer that every call to an API server goes through.
 //!
-//! Each call has a deadline, few tries with jitter, and a place among the requests in flight. kube's
-//! own retries are off: they repeat POSTs and have no end. Answers are read as small types of our
-//! own, so that a Secret does not come back when only its version is wanted.
+//! Each call has a deadline, few tries with jitter, and a place among the requests in flight. Answers
+//! are read as small types of our own, so that a Secret does not come back when only its version is
+//! wanted.
 
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
-use http::{HeaderValue, Method, Request};
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::{Method, Request};
 use kube::client::Body;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::connection::Connection;
 use super::error::{ApiError, Class, Refusal, Verb};
 use super::kind::{Kind, Place};
 use super::limiter::{Limiter, Load};
@@ -34,152 +31,9 @@ const TRYING: Duration = Duration::from_secs(10);
 const TRIES: u32 = 3;
 /// A longer `Retry-After` is cut to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Least time between two new clients after the credentials were refused.
-const RENEWAL: Duration = Duration::from_secs(10);
 /// Asks for the metadata of an object only, so that no values come back.
 const METADATA_ONLY: &str =
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json";
-
-/// Where the API server and the credentials are described.
-#[derive(Debug, Clone, Default)]
-pub struct Access {
-    /// This file, instead of the usual places.
-    pub kubeconfig: Option<PathBuf>,
-    /// This context of the file, instead of its current one.
-    pub context: Option<String>,
-    /// `seald/0.1.0`.
-    pub user_agent: String,
-}
-
-/// Why there is no client.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The file cannot be read, or the context is not in it.
-    #[error("kubeconfig cannot be used: {0}")]
-    Kubeconfig(String),
-    /// Neither a file nor a service account was found.
-    #[error("no kubeconfig and no service account of a pod was found")]
-    NothingFound,
-    /// The credentials or certificates cannot be used.
-    #[error("certificates or credentials of the kubeconfig cannot be used")]
-    Credentials,
-}
-
-/// A client that is made again when its credentials are refused. Clones share it.
-#[derive(Clone)]
-pub struct Connection {
-    access: Option<Access>,
-    current: Arc<RwLock<Current>>,
-}
-
-struct Current {
-    client: Client,
-    renewed: Option<Instant>,
-}
-
-impl Connection {
-    /// Reads the configuration. No request is sent.
-    ///
-    /// # Errors
-    /// When no usable configuration is found.
-    pub async fn open(access: Access) -> Result<Self, ConnectError> {
-        let client = new_client(&access).await?;
-        Ok(Self {
-            access: Some(access),
-            current: Arc::new(RwLock::new(Current {
-                client,
-                renewed: None,
-            })),
-        })
-    }
-
-    /// Wraps a client that is never renewed, such as one for a test.
-    #[must_use]
-    pub fn with_client(client: Client) -> Self {
-        Self {
-            access: None,
-            current: Arc::new(RwLock::new(Current {
-                client,
-                renewed: None,
-            })),
-        }
-    }
-
-    /// The client to use now. Ask again for each call or watch.
-    #[must_use]
-    pub fn client(&self) -> Client {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.client.clone()
-    }
-
-    /// Namespace of the service account or the context.
-    #[must_use]
-    pub fn namespace(&self) -> String {
-        self.client().default_namespace().to_owned()
-    }
-
-    /// Makes a new client after an answer 401, at most once per 10 s: kube reads a token again only
-    /// by the wall clock.
-    pub async fn renew(&self) {
-        let Some(access) = &self.access else { return };
-        if !self.is_renewal_due() {
-            return;
-        }
-        if let Ok(client) = new_client(access).await {
-            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-            current.client = client;
-        }
-    }
-
-    fn is_renewal_due(&self) -> bool {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let due = current.renewed.is_none_or(|last| last.elapsed() >= RENEWAL);
-        if due {
-            current.renewed = Some(Instant::now());
-        }
-        due
-    }
-}
-
-async fn new_client(access: &Access) -> Result<Client, ConnectError> {
-    let options = KubeConfigOptions {
-        context: access.context.clone(),
-        ..KubeConfigOptions::default()
-    };
-    let mut config = match &access.kubeconfig {
-        Some(path) => {
-            let file = Kubeconfig::read_from(path).map_err(|error| unusable(&error))?;
-            Config::from_custom_kubeconfig(file, &options)
-                .await
-                .map_err(|error| unusable(&error))?
-        }
-        None if access.context.is_some() => Config::from_kubeconfig(&options)
-            .await
-            .map_err(|error| unusable(&error))?,
-        None => Config::infer()
-            .await
-            .map_err(|_| ConnectError::NothingFound)?,
-    };
-    config.default_retry = false;
-    config.connect_timeout = Some(Duration::from_secs(5));
-    if let Ok(agent) = HeaderValue::from_str(&access.user_agent) {
-        config.headers.push((USER_AGENT, agent));
-    }
-    Client::try_from(config).map_err(|_| ConnectError::Credentials)
-}
-
-/// The first line only: it names file or context; what follows may quote the file.
-fn unusable(error: &kube::config::KubeconfigError) -> ConnectError {
-    let text = error.to_string();
-    ConnectError::Kubeconfig(
-        text.lines()
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .take(200)
-            .collect(),
-    )
-}
 
 /// Sends requests. Clones share connection, limiter and metrics.
 #[derive(Clone)]
@@ -187,15 +41,6 @@ pub struct Requests {
     connection: Connection,
     limiter: Limiter,
     metrics: Metrics,
-}
-
-/// Where an object is and which version of it was meant.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Written {
-    /// UID of the object.
-    pub uid: String,
-    /// Its version.
-    pub resource_version: String,
 }
 
 /// What a metadata-only answer tells about an object.
@@ -276,6 +121,15 @@ impl Requests {
         &self.connection
     }
 
+    /// The same with another limiter: for requests that must not wait for others.
+    #[must_use]
+    pub fn with_limiter(&self, limiter: Limiter) -> Self {
+        Self {
+            limiter,
+            ..self.clone()
+        }
+    }
+
     /// The metrics that requests are counted in.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
@@ -298,7 +152,7 @@ impl Requests {
         manager: &str,
         force: Force,
         body: Secret,
-    ) -> Result<Written, ApiError> {
+    ) -> Result<Meta, ApiError> {
         let force = if force == Force::Yes {
             "&force=true"
         } else {
@@ -318,7 +172,7 @@ impl Requests {
         place: &Place,
         manager: &str,
         body: Secret,
-    ) -> Result<Written, ApiError> {
+    ) -> Result<Meta, ApiError> {
         let query = format!("/status?fieldManager={manager}&force=true");
         self.patch(place, &query, "application/apply-patch+yaml", body)
             .await
@@ -333,7 +187,7 @@ impl Requests {
         place: &Place,
         manager: &str,
         body: &Value,
-    ) -> Result<Written, ApiError> {
+    ) -> Result<Meta, ApiError> {
         let query = format!("?fieldManager={manager}");
         let body = Secret::from(body.to_string());
         self.patch(place, &query, "application/merge-patch+json", body)
@@ -349,7 +203,7 @@ impl Requests {
         place: &Place,
         manager: &str,
         body: &Value,
-    ) -> Result<Written, ApiError> {
+    ) -> Result<Meta, ApiError> {
         let call = Call {
             verb: Verb::Update,
             place: place.clone(),
@@ -358,7 +212,9 @@ impl Requests {
             accept: METADATA_ONLY,
             body: Some(("application/json", Secret::from(body.to_string()))),
         };
-        self.send::<MetadataOnly>(&call).await.map(Written::from)
+        self.send::<MetadataOnly>(&call)
+            .await
+            .map(|object| object.metadata)
     }
 
     /// Creates the object of `body` in the collection of `place`.
@@ -370,7 +226,7 @@ impl Requests {
         place: &Place,
         manager: &str,
         body: Secret,
-    ) -> Result<Written, ApiError> {
+    ) -> Result<Meta, ApiError> {
         let collection = place.kind.path(place.namespace.as_deref());
         let call = Call {
             verb: Verb::Create,
@@ -380,7 +236,9 @@ impl Requests {
             accept: METADATA_ONLY,
             body: Some(("application/json", body)),
         };
-        self.send::<MetadataOnly>(&call).await.map(Written::from)
+        self.send::<MetadataOnly>(&call)
+            .await
+            .map(|object| object.metadata)
     }
 
     /// The object, or `None` when it does not exist.
@@ -457,7 +315,7 @@ impl Requests {
         query: &str,
         content_type: &'static str,
         body: Secret,
-    ) -> Result<Written, ApiError> {
+    ) -> Result<Meta, ApiError> {
         let call = Call {
             verb: Verb::Patch,
             place: place.clone(),
@@ -466,7 +324,9 @@ impl Requests {
             accept: METADATA_ONLY,
             body: Some((content_type, body)),
         };
-        self.send::<MetadataOnly>(&call).await.map(Written::from)
+        self.send::<MetadataOnly>(&call)
+            .await
+            .map(|object| object.metadata)
     }
 
     /// Tries until there is an answer that no further try would better, or time is up.
@@ -479,15 +339,15 @@ impl Requests {
             let deadline = start + if call.verb.is_write() { WRITE } else { READ };
             let answer = match timeout_at(deadline, self.send_once(call)).await {
                 Ok(answer) => answer,
-                Err(_) => Err((call.error(0, Class::Timeout), None)),
+                Err(_) => Err(call.error(0, Class::Timeout)),
             };
             permit.finish(load(&answer));
             tries += 1;
-            let (error, wait) = match answer {
+            let error = match answer {
                 Ok(value) => return Ok(value),
-                Err(failure) => failure,
+                Err(error) => error,
             };
-            let pause = pause(tries, wait);
+            let pause = pause(tries, error.retry_after);
             let in_time = start.elapsed() + pause < TRYING.min(deadline - start);
             if tries >= TRIES || !is_worth_another_try(&error) || !in_time {
                 return Err(error);
@@ -496,11 +356,8 @@ impl Requests {
         }
     }
 
-    async fn send_once<T: DeserializeOwned>(
-        &self,
-        call: &Call,
-    ) -> Result<T, (ApiError, Option<Duration>)> {
-        let failed = |class| (call.error(0, class), None);
+    async fn send_once<T: DeserializeOwned>(&self, call: &Call) -> Result<T, ApiError> {
+        let failed = |class| call.error(0, class);
         let request = call.request().map_err(|_| failed(Class::Invalid))?;
         let answer = self.connection.client().send(request).await;
         // The text of a transport error is not kept either: it may quote an answer.
@@ -527,7 +384,7 @@ impl Requests {
             };
             return Err(refusal.classify(call.verb, &call.place));
         }
-        serde_json::from_slice(&body).map_err(|_| (call.error(code, Class::Unreadable), None))
+        serde_json::from_slice(&body).map_err(|_| call.error(code, Class::Unreadable))
     }
 
     fn count(&self, verb: Verb, code: u16) {
@@ -568,15 +425,7 @@ impl Call {
             code,
             class,
             field: None,
-        }
-    }
-}
-
-impl From<MetadataOnly> for Written {
-    fn from(object: MetadataOnly) -> Self {
-        Self {
-            uid: object.metadata.uid,
-            resource_version: object.metadata.resource_version,
+            retry_after: None,
         }
     }
 }
@@ -599,10 +448,10 @@ fn is_worth_another_try(error: &ApiError) -> bool {
     }
 }
 
-fn load<T>(answer: &Result<T, (ApiError, Option<Duration>)>) -> Load {
+fn load<T>(answer: &Result<T, ApiError>) -> Load {
     match answer {
         Ok(_) => Load::Good,
-        Err((error, _)) => match error.class {
+        Err(error) => match error.class {
             Class::Throttled | Class::Unavailable | Class::Timeout => Load::Overloaded,
             _ if error.code == 0 => Load::Unknown,
             _ => Load::Good,

@@ -10,6 +10,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::kind::{Kind, Place};
+use super::scope::Scope;
+use crate::plan::effect::{Failure, FailureKind, Outcome};
 use crate::reason::Reason;
 
 /// What a call asks for, as roles and metrics name it.
@@ -76,6 +78,8 @@ pub struct ApiError {
     pub class: Class,
     /// Path of the field that the server names as the first cause, such as `data`. Never a value.
     pub field: Option<String>,
+    /// How long the server wants to be left alone.
+    pub retry_after: Option<Duration>,
 }
 
 /// What a failure means.
@@ -156,14 +160,33 @@ impl ApiError {
                 || (self.class == Class::Unavailable && silent))
     }
 
-    /// Whether the same call may succeed later without a person.
+    /// What follows from it for the planner, with a sentence that names verb and object; where rights
+    /// are missing, with the command that grants them.
     #[must_use]
-    pub fn is_transient(&self) -> bool {
+    pub fn failure(&self, scope: &Scope) -> Failure {
+        let message = match self.class {
+            Class::Forbidden => format!(
+                "{self}; grant them by: sealctl rbac -e {} -a {} | kubectl apply -f -",
+                scope.environment, scope.name
+            ),
+            _ => match &self.field {
+                Some(field) => format!("{self} ({field})"),
+                None => self.to_string(),
+            },
+        };
+        Failure {
+            kind: self.failure_kind(),
+            outcome: Outcome::new(self.reason(), message),
+            retry_after: self.retry_after,
+        }
+    }
+
+    fn failure_kind(&self) -> FailureKind {
         match self.class {
-            Class::Conflict
-            | Class::AlreadyExists
-            | Class::UidMismatch
-            | Class::NamespaceMissing
+            Class::NotFound | Class::AlreadyExists | Class::Conflict | Class::UidMismatch => {
+                FailureKind::Stale
+            }
+            Class::NamespaceMissing
             | Class::NamespaceTerminating
             | Class::Throttled
             | Class::Unavailable
@@ -171,8 +194,7 @@ impl ApiError {
             | Class::Unauthorized
             | Class::Expired
             | Class::Unreadable
-            | Class::Unexpected
-            | Class::NotFound => true,
+            | Class::Unexpected => FailureKind::Transient,
             Class::KindMissing
             | Class::FieldConflict
             | Class::Forbidden
@@ -180,7 +202,7 @@ impl ApiError {
             | Class::AdmissionDenied
             | Class::Immutable
             | Class::TooLarge
-            | Class::Invalid => false,
+            | Class::Invalid => FailureKind::Refused,
         }
     }
 
@@ -220,13 +242,16 @@ pub(super) struct Refusal<'a> {
 }
 
 impl Refusal<'_> {
-    /// What it means for `verb` on `place`, and how long the server wants to be left alone.
-    pub(super) fn classify(&self, verb: Verb, place: &Place) -> (ApiError, Option<Duration>) {
+    /// What it means for `verb` on `place`.
+    pub(super) fn classify(&self, verb: Verb, place: &Place) -> ApiError {
         let status = serde_json::from_slice::<Status>(self.body).ok();
         let cause = status
             .as_ref()
             .and_then(|status| status.details.causes.first());
-        let error = ApiError {
+        let asked = status
+            .as_ref()
+            .and_then(|status| status.details.retry_after_seconds);
+        ApiError {
             verb,
             place: place.clone(),
             code: self.code,
@@ -234,12 +259,8 @@ impl Refusal<'_> {
             field: cause
                 .map(|cause| cause.field.clone())
                 .filter(|field| !field.is_empty()),
-        };
-        let wait = self
-            .retry_after
-            .or(status.and_then(|status| status.details.retry_after_seconds))
-            .map(Duration::from_secs);
-        (error, wait)
+            retry_after: self.retry_after.or(asked).map(Duration::from_secs),
+        }
     }
 }
 
@@ -369,7 +390,7 @@ mod tests {
             body: body.as_bytes(),
             retry_after: None,
         };
-        refusal.classify(Verb::Patch, &place).0
+        refusal.classify(Verb::Patch, &place)
     }
 
     #[test]
@@ -457,6 +478,27 @@ mod tests {
             error.to_string(),
             "patch Secret web/web-secrets: it cannot be changed"
         );
+    }
+
+    #[test]
+    fn missing_rights_come_with_the_command_that_grants_them() {
+        let scope = Scope {
+            namespace: "web".into(),
+            name: "shop".into(),
+            uid: "u".into(),
+            environment: "prod".into(),
+        };
+        let failure = classified(403, &json!({})).failure(&scope);
+        assert_eq!(failure.kind, FailureKind::Refused);
+        assert_eq!(failure.outcome.reason, Reason::Forbidden);
+        let command = "sealctl rbac -e prod -a shop | kubectl apply -f -";
+        assert!(
+            failure
+                .outcome
+                .message
+                .contains("patch Secret web/web-secrets")
+        );
+        assert!(failure.outcome.message.ends_with(command));
     }
 
     #[test]

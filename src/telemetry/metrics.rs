@@ -214,7 +214,7 @@ impl Metrics {
 
     fn register_passes(&self, registry: &mut Registry) {
         let mut add = |name: &str, help: &str, metric: Box<dyn Register>| {
-            metric.register(registry, name, help)
+            metric.register(registry, name, help);
         };
         add(
             "reconcile",
@@ -283,7 +283,7 @@ impl Metrics {
             self.process_memory.clone(),
         );
         let mut add = |name: &str, help: &str, metric: Box<dyn Register>| {
-            metric.register(registry, name, help)
+            metric.register(registry, name, help);
         };
         add(
             "source_fetch",

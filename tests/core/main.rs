@@ -3,6 +3,4 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
-mod manifests;
-#[cfg(test)]
 mod packages;
