@@ -3,6 +3,7 @@
 //! Works on the opened tree of a document and knows nothing of SOPS, files or the cluster.
 
 mod check;
+mod compose;
 mod deliver;
 mod delivery;
 mod derive;
@@ -11,6 +12,8 @@ mod finding;
 mod objects;
 mod scalar;
 mod superuser;
+#[cfg(test)]
+mod tests;
 mod values;
 mod workloads;
 

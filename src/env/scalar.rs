@@ -79,10 +79,12 @@ fn plain(text: &str) -> Reading {
     if TIME.as_ref().is_none_or(|time| time.is_match(text)) {
         return Reading::Misread("a date or time");
     }
-    let unsigned = text
-        .strip_prefix(['-', '+'])
-        .unwrap_or(text)
-        .replace('_', "");
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    // Go and YAML 1.1 skip underscores inside of numbers, not in front of them.
+    if unsigned.starts_with('_') {
+        return Reading::Text;
+    }
+    let unsigned = unsigned.replace('_', "");
     if NUMBER
         .as_ref()
         .is_none_or(|number| number.is_match(&unsigned))
@@ -204,7 +206,8 @@ mod tests {
 
         #[test]
         fn floats_are_never_text(number in any::<f64>().prop_filter("finite", |n| n.is_finite())) {
-            prop_assert!(matches!(plain(&format!("{number:?}")), Reading::Misread(_)));
+            let text = format!("{number:?}");
+            prop_assert!(matches!(plain(&text), Reading::Misread(_)));
         }
     }
 }
