@@ -6,7 +6,7 @@
 use crate::env::deliver::{self, Intent};
 use crate::env::delivery::{Delivery, ObjectKind, Superuser, WorkloadRef, Workloads};
 use crate::env::fields::{Fields, Reader, Sight};
-use crate::env::finding::{At, Finding, Severity, did_you_mean};
+use crate::env::finding::{At, Finding, Severity};
 use crate::env::objects;
 use crate::env::superuser;
 use crate::env::values::Values;
@@ -258,7 +258,7 @@ fn environment(reader: &mut Reader, top: &Fields<'_>, place: &Place) -> Option<E
         if last != Some(environment.as_str()) {
             let message =
                 format!("environment \"{environment}\" does not match the directory {directory}");
-            let hint = last.and_then(|last| did_you_mean(environment.as_str(), [last]));
+            let hint = last.and_then(|last| reader.hint(environment.as_str(), [last]));
             let finding = Finding::error("E0205", &at, message);
             reader.findings.push(finding.hinted(hint));
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::env::derive::{FillError, Filter, Template, TemplateError};
 use crate::env::fields::Reader;
-use crate::env::finding::{At, Finding, did_you_mean};
+use crate::env::finding::{At, Finding};
 use crate::env::values::Drafts;
 use crate::name::KeyName;
 use crate::tree::Node;
@@ -48,7 +48,7 @@ pub(super) fn template<'a>(
                     .bytes()
                     .all(|byte| byte.is_ascii_lowercase() || b" |".contains(&byte));
             let shown = if plausible { filter } else { "…" };
-            let hint = did_you_mean(filter, Filter::names());
+            let hint = reader.hint(filter, Filter::names());
             let finding = Finding::error("E0231", at, format!("unknown filter \"{shown}\""));
             reader.findings.push(finding.hinted(hint));
         }
@@ -148,7 +148,7 @@ fn report_unknown_input(
     at: &At,
 ) {
     let message = format!("{name} uses {input}, which is not in this document");
-    let hint = did_you_mean(input.as_str(), drafts.keys().map(KeyName::as_str));
+    let hint = reader.hint(input.as_str(), drafts.keys().map(KeyName::as_str));
     reader
         .findings
         .push(Finding::error("E0230", at, message).hinted(hint));

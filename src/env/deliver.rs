@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::env::delivery::{ObjectKind, SecretType};
 use crate::env::fields::{Fields, Reader, entries};
-use crate::env::finding::{At, Finding, cut, did_you_mean};
+use crate::env::finding::{At, Finding, cut};
 use crate::env::values::Values;
 use crate::name::{AppName, KeyName, ObjectKey, ObjectName};
 use crate::tree::Node;
@@ -366,7 +366,7 @@ fn secret_type(reader: &mut Reader, fields: &Fields<'_>, kind: ObjectKind) -> Se
         return found;
     }
     let message = format!("Secret type \"{}\" is not allowed", word.shown());
-    let hint = did_you_mean(word.text(), TYPES.iter().map(|known| known.as_str()));
+    let hint = reader.hint(word.text(), TYPES.iter().map(|known| known.as_str()));
     reader
         .findings
         .push(Finding::error("E0247", &at, message).hinted(hint));

@@ -8,6 +8,9 @@ use crate::env::scalar::{Reading, reading};
 use crate::secret::Secret;
 use crate::tree::{Entry, Leaf, List, Map, Node};
 
+/// Findings that may come with a hint.
+const MAX_HINTED: usize = 50;
+
 /// What the check may see of the values in `secrets`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sight {
@@ -90,6 +93,16 @@ impl Reader {
         self.findings.push(Finding::warning(code, at, message));
     }
 
+    /// The candidate that `word` was probably meant to be. After many findings there are no more hints:
+    /// they would take long to find and help nobody.
+    pub(super) fn hint<'a>(
+        &self,
+        word: &str,
+        candidates: impl IntoIterator<Item = &'a str>,
+    ) -> Option<String> {
+        (self.findings.len() < MAX_HINTED).then(|| did_you_mean(word, candidates))?
+    }
+
     /// The map `node` whose fields must all be among `known`.
     pub(super) fn fields<'a>(
         &mut self,
@@ -107,7 +120,7 @@ impl Reader {
             if !known.contains(&entry.key.as_str()) {
                 let place = at.field(&entry.key, entry.position);
                 let message = format!("unknown field \"{}\"", cut(&entry.key));
-                let hint = did_you_mean(&entry.key, known.iter().copied());
+                let hint = self.hint(&entry.key, known.iter().copied());
                 self.findings
                     .push(Finding::error("E0207", &place, message).hinted(hint));
             }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::env::compose::{Templates, compose, template};
 use crate::env::delivery::{Origin, Value};
 use crate::env::fields::{Fields, Reader, Sealing, entries};
-use crate::env::finding::{At, Finding, cut, did_you_mean};
+use crate::env::finding::{At, Finding, cut};
 use crate::name::KeyName;
 use crate::secret::Secret;
 use crate::tree::Entry;
@@ -116,7 +116,7 @@ impl Values {
             .ok()
             .and_then(|name: KeyName| self.drafts.get_key_value(&name));
         if found.is_none() {
-            let hint = did_you_mean(name, self.drafts.keys().map(KeyName::as_str));
+            let hint = reader.hint(name, self.drafts.keys().map(KeyName::as_str));
             let finding = Finding::error("E0242", at, format!("no value named {shown}"));
             reader.findings.push(finding.hinted(hint));
         }

@@ -1,5 +1,6 @@
 //! The section `workloads`: which workloads are rolled, and how.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::env::delivery::{OnFailure, Restart, WorkloadKind, WorkloadRef, Workloads};
@@ -42,10 +43,8 @@ pub(super) fn read(reader: &mut Reader, top: &Fields<'_>) -> Workloads {
     };
     let include = references(reader, &fields, "include");
     let exclude = references(reader, &fields, "exclude");
-    for (twice, at) in exclude
-        .iter()
-        .filter(|(name, _)| include.iter().any(|(other, _)| other == name))
-    {
+    let included: BTreeSet<&WorkloadRef> = include.iter().map(|(found, _)| found).collect();
+    for (twice, at) in exclude.iter().filter(|(found, _)| included.contains(found)) {
         reader.error("E0264", at, format!("{twice} is included and excluded"));
     }
     let restart = [("auto", Restart::Auto), ("never", Restart::Never)];
@@ -94,6 +93,7 @@ pub(super) fn reference(text: &str) -> Result<WorkloadRef, NotAWorkload> {
 
 fn references(reader: &mut Reader, fields: &Fields<'_>, key: &str) -> Vec<(WorkloadRef, At)> {
     let mut references: Vec<(WorkloadRef, At)> = Vec::new();
+    let mut seen = BTreeSet::new();
     let Some((node, at)) = fields.find(key) else {
         return references;
     };
@@ -102,7 +102,7 @@ fn references(reader: &mut Reader, fields: &Fields<'_>, key: &str) -> Vec<(Workl
             continue;
         };
         match reference(word.text()) {
-            Ok(found) if references.iter().any(|(other, _)| *other == found) => {}
+            Ok(found) if !seen.insert(found.clone()) => {}
             Ok(found) => references.push((found, at)),
             Err(NotAWorkload::NeverRestarted) => {
                 let message = format!(
