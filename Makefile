@@ -27,7 +27,7 @@ fmt: ## format the sources
 	cargo fmt --all
 
 crd: ## generate deploy/crd from the Rust types
-	cargo run --locked --quiet --bin sealctl -- internal crd > deploy/crd/sealedenv.yaml.new
+	cargo run --locked --quiet --bin sealctl -- generate crd > deploy/crd/sealedenv.yaml.new
 	mv deploy/crd/sealedenv.yaml.new deploy/crd/sealedenv.yaml
 
 image: ## an image from scratch as a tar that docker, kind, k3s and ctr load (target/image)

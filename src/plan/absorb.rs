@@ -53,6 +53,7 @@ pub(super) fn absorb(state: &mut State, event: Event, now: Now) {
         }
         Event::Answer(answer) => take_answer(state, answer, now),
         Event::Resync => look_again(state),
+        Event::Reconnected => state.troubles.clear(),
         Event::Tick => {}
     }
 }

@@ -33,8 +33,10 @@ pub enum Event {
     Job(String, Option<Box<JobSeen>>),
     /// The answer to the mutating effect under way.
     Answer(Answer),
-    /// Forget what was seen and look again: the resync timer, or the API server is back.
+    /// Compare everything with the cluster again: the resync timer.
     Resync,
+    /// The API server answers again: what failed may be tried at once.
+    Reconnected,
     /// Time has passed.
     Tick,
 }
@@ -65,6 +67,8 @@ pub struct Resolution {
     pub desired: Desired,
     /// Outcome of the verification: `Verified`, `NotRequired`, or what policy `warn` lets pass.
     pub verified: Outcome,
+    /// Whether the policy refuses a revision lower than the highest one applied.
+    pub forward_only: bool,
 }
 
 /// A document that was refused.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::absorb::absorb;
 use super::conditions::{ConditionKind, Finding, Findings};
 use super::desired::Desired;
-use super::effect::{Effect, Event, Outcome, Stage};
+use super::effect::{Effect, Event, Outcome, Resolution, Stage};
 use super::next::Next;
 use super::report;
 use super::rollout::{self, Judgements};
@@ -135,9 +135,32 @@ fn pass(state: &mut State, context: &Context) -> Pass {
             let message = format!("{} values", resolution.desired.keys);
             findings[2] = Some(Finding::of(Outcome::new(Reason::Decrypted, message)));
             let desired = resolution.desired.clone();
+            if let Some(outcome) = step_backwards(state, resolution) {
+                findings[1] = Some(Finding::of(outcome));
+                return waiting(findings, None);
+            }
             deliver(state, &desired, context, findings)
         }
     }
+}
+
+/// Why the revision is refused, when it is lower than the highest one applied. The record and the status
+/// both know that; the higher one counts, since either may be lost.
+fn step_backwards(state: &State, resolution: &Resolution) -> Option<Outcome> {
+    let recorded = state
+        .record
+        .present()
+        .map_or(0, |seen| seen.record.revision);
+    let highest = recorded.max(state.status.last_applied_revision.unwrap_or(0));
+    let revision = resolution
+        .desired
+        .revision
+        .filter(|_| resolution.forward_only)?;
+    (revision < highest).then(|| {
+        let message =
+            format!("revision {revision} is lower than {highest}, which was applied before");
+        Outcome::new(Reason::RevisionTooOld, message)
+    })
 }
 
 fn waiting(findings: Findings, until: Option<Duration>) -> Pass {
