@@ -121,8 +121,9 @@ compile() {
   local group=$1 work=$2; shift 2
   SECONDS=0
   say "$group: building $(for p in "$@"; do binary_of "$p"; done | paste -sd' ') (once per version)"
+  # The linker drops debug information (-w); not making it in the first place saves a fifth of the time.
   if ! (cd "$TOOLS/$group" && GOWORK=off CGO_ENABLED=0 go build -v -trimpath -buildvcs=false -mod=readonly \
-        -ldflags "$(linker_flags "$group")" -o "$work/out/" "$@" 2>&1) | progress "$group" "$work/out" "$work/log"; then
+        -gcflags=all=-dwarf=false -ldflags "$(linker_flags "$group")" -o "$work/out/" "$@" 2>&1) | progress "$group" "$work/out" "$work/log"; then
     if [ -t 2 ]; then echo >&2; fi
     tail -n 30 "$work/log" >&2
     die "$group: go build failed (its last lines stand above)"

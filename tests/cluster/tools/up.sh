@@ -217,7 +217,12 @@ if [ $ROLE = supervisor ]; then supervise; fi
 
 groups=(etcd kubernetes)
 if [ "$TIER" = control-plane ]; then groups+=(kwok); fi
-folders=$("$TOOLS/build.sh" "${groups[@]}")
+assets=${KUBEBUILDER_ASSETS:-}
+if [ "$TIER" = api ] && [ -x "$assets/etcd" ] && [ -x "$assets/kube-apiserver" ] && [ -x "$assets/kubectl" ]; then
+  folders=$(cd "$assets" && pwd)   # all that this tier needs; nothing to build, no Go
+else
+  folders=$("$TOOLS/build.sh" "${groups[@]}")
+fi
 BEGIN=${EPOCHREALTIME/[.,]/}
 
 mkdir -p "$DIR"
