@@ -4,19 +4,20 @@
 
 use std::time::Duration;
 
-use super::conditions::{ConditionKind, TargetState};
+use super::conditions::ConditionKind;
 use super::effect::{
     Answer, DocumentSeen, Effect, Event, Failure, FailureKind, Guard, Look, Observation, Outcome,
     Stamp,
 };
 use super::objects;
 use super::record::RecordSeen;
-use super::snapshot::{ObjectId, ObjectSeen, Seen, Version, Workload};
-use super::state::{Member, State, Trouble, UnderWay, Wave};
+use super::snapshot::{JobSeen, ObjectId, ObjectSeen, Seen, Version, Workload};
+use super::state::{Member, State, Trouble, UnderWay};
 use crate::clock::Now;
 use crate::digest::Digest;
 use crate::env::WorkloadRef;
 use crate::reason::{Reason, ReasonKind};
+use crate::vocabulary;
 
 /// Answers "out of date" in a row before it counts as a failure.
 const STALE_LIMIT: u32 = 5;
@@ -28,6 +29,7 @@ pub(super) fn absorb(state: &mut State, event: Event, now: Now) {
     match event {
         Event::Document(document) => take_document(state, *document),
         Event::Observed(observation) => take_observation(state, *observation, now),
+        Event::Workload(_, Some(_)) if state.workloads.is_none() => {}
         Event::Workload(id, Some(workload)) => take_workload(state, id, *workload),
         Event::Workload(id, None) => forget_workload(state, &id),
         Event::Workloads(workloads) => {
@@ -45,11 +47,12 @@ pub(super) fn absorb(state: &mut State, event: Event, now: Now) {
                 .for_each(|(id, workload)| take_workload(state, id, workload));
         }
         Event::Job(name, Some(job)) => {
-            state.job_absent = None;
-            state.jobs.insert(name, *job);
+            take_job(state, name, *job);
         }
-        Event::Job(name, None) => {
-            state.jobs.remove(&name);
+        Event::Job(name, None) => forget_job(state, &name),
+        Event::Jobs(jobs) => {
+            state.job_absent = None;
+            state.jobs = Some(jobs);
         }
         Event::Answer(answer) => take_answer(state, answer, now),
         Event::Resync => look_again(state),
@@ -121,11 +124,19 @@ fn take_observation(state: &mut State, seen: Observation, now: Now) {
     }
     state.pods.extend(pods);
     if let Some((name, seen)) = job {
+        if state.job_doubt.as_ref() == Some(&name) && seen != Seen::Unknown {
+            state.job_doubt = None;
+        }
         match seen {
             Seen::Present(job) => {
-                state.jobs.insert(name, job);
+                if let Some(jobs) = &mut state.jobs {
+                    jobs.insert(name, job);
+                }
             }
-            Seen::Absent => state.job_absent = Some(name),
+            Seen::Absent => {
+                forget_job(state, &name);
+                state.job_absent = Some(name);
+            }
             Seen::Unknown => {}
         }
     }
@@ -162,14 +173,10 @@ fn take_object(state: &mut State, id: ObjectId, seen: Seen<ObjectSeen>) {
 
 fn take_workload(state: &mut State, id: WorkloadRef, workload: Workload) {
     let known = state.workloads.get_or_insert_default();
-    let member = state.wave.members.get_mut(&id);
-    if let Some(member) = &member
+    if let Some(member) = state.wave.members.get(&id)
         && is_older(&workload.version, &member.version)
     {
         return;
-    }
-    if let Some(member) = member {
-        member.complete |= workload.is_complete();
     }
     if known
         .get(&id)
@@ -179,6 +186,30 @@ fn take_workload(state: &mut State, id: WorkloadRef, workload: Workload) {
     }
     state.stamp_after.remove(&id);
     known.insert(id, workload);
+}
+
+fn take_job(state: &mut State, name: String, job: JobSeen) {
+    let Some(jobs) = &mut state.jobs else { return };
+    if jobs
+        .get(&name)
+        .is_some_and(|known| is_older(&job.version, &known.version))
+    {
+        return;
+    }
+    state.job_absent = None;
+    jobs.insert(name, job);
+}
+
+/// The Job of the run `id` was made, or may have been.
+fn doubt_job(state: &mut State, id: &str) {
+    state.job_absent = None;
+    state.job_doubt = Some(vocabulary::bootstrap_job(&state.owner.name, id));
+}
+
+fn forget_job(state: &mut State, name: &str) {
+    if let Some(jobs) = &mut state.jobs {
+        jobs.remove(name);
+    }
 }
 
 fn forget_workload(state: &mut State, id: &WorkloadRef) {
@@ -240,20 +271,21 @@ fn take_write(
         }
         Effect::ApplyObject {
             id,
+            content,
             guard,
             remove: _,
         } => {
-            take_applied(state, id, &guard, version, changed_at, now);
+            take_applied(state, id, content, &guard, version, changed_at, now);
         }
-        Effect::WriteCredentials(_) => {
-            let content = state
-                .desired()
-                .and_then(|desired| Some(desired.superuser.as_ref()?.credentials));
-            state.credentials = Seen::Present(ours(state, version, content, changed_at));
+        Effect::WriteCredentials {
+            credentials,
+            guard: _,
+        } => {
+            state.credentials = Seen::Present(ours(state, version, Some(credentials), changed_at));
         }
-        Effect::CreateJob { .. } => state.job_absent = None,
+        Effect::CreateJob { id, from: _ } => doubt_job(state, &id),
         Effect::ReleaseJob { name, version: _ } => {
-            if let Some(job) = state.jobs.get_mut(&name) {
+            if let Some(job) = state.jobs.as_mut().and_then(|jobs| jobs.get_mut(&name)) {
                 job.held = false;
                 job.version = version;
             }
@@ -274,16 +306,18 @@ fn take_write(
 fn take_applied(
     state: &mut State,
     id: ObjectId,
+    content: Digest,
     guard: &Guard,
     version: Version,
     changed_at: Option<jiff::Timestamp>,
     now: Now,
 ) {
-    let Some(object) = state
-        .desired()
-        .and_then(|desired| desired.object(&id))
-        .cloned()
-    else {
+    let object = state.desired().and_then(|desired| desired.object(&id));
+    // The document may have changed while the write was under way.
+    let Some(object) = object.filter(|object| object.content == content).cloned() else {
+        state.last_change = Some(now.monotonic);
+        state.pods.clear();
+        state.fresh.remove(&id);
         state.objects.insert(id, Seen::Unknown);
         return;
     };
@@ -335,10 +369,7 @@ fn ours(
 fn take_deletion(state: &mut State, effect: Effect) {
     match effect {
         Effect::DeleteObject { id, version: _ } => {
-            state
-                .status
-                .targets
-                .retain(|target| target.id != id || target.state != TargetState::Pending);
+            state.pruned.insert(id.clone());
             state.objects.insert(id, Seen::Absent);
         }
         Effect::DeleteCredentials(_) => state.credentials = Seen::Absent,
@@ -346,7 +377,7 @@ fn take_deletion(state: &mut State, effect: Effect) {
         | Effect::WriteRecord { .. }
         | Effect::ApplyObject { .. }
         | Effect::Stamp(_)
-        | Effect::WriteCredentials(_)
+        | Effect::WriteCredentials { .. }
         | Effect::CreateJob { .. }
         | Effect::ReleaseJob { .. }
         | Effect::WriteStatus(_)
@@ -364,13 +395,6 @@ fn take_stamps(
     let Effect::Stamp(stamps) = effect else {
         return;
     };
-    let content = state.desired().map(|desired| desired.content);
-    if state.wave.content != content {
-        state.wave = Wave {
-            content,
-            ..Wave::default()
-        };
-    }
     let mut refused = None;
     for (id, outcome) in outcomes {
         let Some(stamp) = stamps.iter().find(|stamp| stamp.workload == id) else {
@@ -403,10 +427,13 @@ fn take_stamp(state: &mut State, stamp: &Stamp, version: Version, now: Now) {
         workload.generation += i64::from(!unchanged);
     }
     state.triggered.insert(id.clone());
+    // The document may have changed meanwhile: what was rolled for another content proves nothing.
+    let content = state.desired().map(|desired| desired.content);
     let member = Member {
         version,
         since: now.monotonic,
         complete: false,
+        stamped: content.is_some() && state.wave.content == content,
     };
     state.wave.members.insert(id.clone(), member);
 }
@@ -418,13 +445,11 @@ fn doubt(state: &mut State, effect: &Effect) {
         Effect::ApplyObject { id, .. } | Effect::DeleteObject { id, .. } => {
             state.objects.insert(id.clone(), Seen::Unknown);
         }
-        Effect::WriteCredentials(_) | Effect::DeleteCredentials(_) => {
+        Effect::WriteCredentials { .. } | Effect::DeleteCredentials(_) => {
             state.credentials = Seen::Unknown;
         }
-        Effect::CreateJob { .. } => state.job_absent = None,
-        Effect::ReleaseJob { name, .. } => {
-            state.jobs.remove(name);
-        }
+        Effect::CreateJob { id, .. } => doubt_job(state, id),
+        Effect::ReleaseJob { name, .. } => state.job_doubt = Some(name.clone()),
         Effect::Observe(_)
         | Effect::Stamp(_)
         | Effect::WriteStatus(_)
@@ -495,7 +520,7 @@ fn stage_of(effect: &Effect) -> ConditionKind {
             objects::CONDITION
         }
         Effect::Stamp(_) => ConditionKind::RolledOut,
-        Effect::WriteCredentials(_)
+        Effect::WriteCredentials { .. }
         | Effect::DeleteCredentials(_)
         | Effect::CreateJob { .. }
         | Effect::ReleaseJob { .. } => ConditionKind::Bootstrapped,

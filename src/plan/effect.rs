@@ -25,12 +25,16 @@ pub enum Event {
     Document(Box<DocumentSeen>),
     /// What [`Effect::Observe`] asked for.
     Observed(Box<Observation>),
-    /// A workload of the namespace that may read our objects changed, or is gone.
+    /// A workload of the namespace that may read our objects changed, or is gone. Ignored before the
+    /// first [`Event::Workloads`].
     Workload(WorkloadRef, Option<Box<Workload>>),
     /// All workloads of the namespace that may read our objects: replaces what was known.
     Workloads(BTreeMap<WorkloadRef, Workload>),
     /// A Job of this SealedEnv, or one that the superuser waits for, changed or is gone.
     Job(String, Option<Box<JobSeen>>),
+    /// All Jobs of this SealedEnv, and the one that the superuser waits for: replaces what was known. No
+    /// Job is made before the first of these.
+    Jobs(BTreeMap<String, JobSeen>),
     /// The answer to the mutating effect under way.
     Answer(Answer),
     /// Compare everything with the cluster again: the resync timer.
@@ -175,6 +179,10 @@ pub enum Effect {
     ApplyObject {
         /// Which one.
         id: ObjectId,
+        /// Digest of the content that it gets ([`DesiredObject::content`](super::desired::DesiredObject)).
+        /// A shell that holds another content by now writes nothing and answers
+        /// [`FailureKind::Stale`].
+        content: Digest,
         /// Guard.
         guard: Guard,
         /// Keys that somebody else has added, to be removed after the apply.
@@ -190,7 +198,13 @@ pub enum Effect {
     /// Write the marker on pod templates, all at once.
     Stamp(Vec<Stamp>),
     /// Write the Secret with the superuser's credentials.
-    WriteCredentials(Guard),
+    WriteCredentials {
+        /// Digest of what it gets ([`DesiredSuperuser::credentials`](super::desired::DesiredSuperuser)).
+        /// A shell that holds others by now writes nothing and answers [`FailureKind::Stale`].
+        credentials: Digest,
+        /// Guard.
+        guard: Guard,
+    },
     /// Delete the Secret with the superuser's credentials.
     DeleteCredentials(Version),
     /// Create the superuser Job. "Already exists" is success.

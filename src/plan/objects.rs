@@ -13,6 +13,7 @@ use super::rollout::{self, Judgements};
 use super::snapshot::{ObjectId, ObjectSeen, Seen};
 use super::state::State;
 use super::usage::{Live, Objects};
+use crate::clock::Now;
 use crate::reason::Reason;
 use crate::vocabulary;
 
@@ -28,7 +29,7 @@ enum Ownership {
 }
 
 /// What to do about the objects: `None` when all are in place.
-pub(super) fn next(state: &State, desired: &Desired) -> (Option<Next>, Finding) {
+pub(super) fn next(state: &State, desired: &Desired, now: Now) -> (Option<Next>, Finding) {
     let progress = Finding::unknown(Outcome::new(
         Reason::Progressing,
         "objects are being written",
@@ -57,7 +58,8 @@ pub(super) fn next(state: &State, desired: &Desired) -> (Option<Next>, Finding) 
         let message = format!("{} objects are in place", desired.objects.len());
         return (None, Finding::of(Outcome::new(Reason::Applied, message)));
     };
-    match rollout::judgements(state, desired) {
+    match rollout::judgements(state, desired, now) {
+        Judgements::Later(until) => (Some(Next::Wait(Some(until))), progress),
         Judgements::NotKnownYet => (Some(Next::Wait(None)), progress),
         Judgements::Look(look) => (Some(Next::Look(look)), progress),
         Judgements::Known(judgements) => {
@@ -68,6 +70,18 @@ pub(super) fn next(state: &State, desired: &Desired) -> (Option<Next>, Finding) 
             )
         }
     }
+}
+
+/// Why the document may not be applied because of its revision, if so: a lower one than the highest that
+/// was applied is refused, whether the record or the status remembers it.
+pub(super) fn backward_step(state: &State, desired: &Desired) -> Option<Outcome> {
+    let revision = desired.revision?;
+    let recorded = state.record.present().map(|seen| seen.record.revision);
+    let highest = recorded.max(state.status.last_applied_revision)?;
+    (revision < highest).then(|| {
+        let message = format!("revision {revision} is lower than {highest}, which was applied");
+        Outcome::new(Reason::RevisionTooOld, message)
+    })
 }
 
 /// The objects as their readers find them. Empty entries for those not looked at.
@@ -287,6 +301,7 @@ fn apply(state: &State, object: &DesiredObject) -> Effect {
     });
     Effect::ApplyObject {
         id: object.id.clone(),
+        content: object.content,
         guard,
         remove,
     }

@@ -76,6 +76,9 @@ impl Word {
 pub struct Entry {
     /// UID of the workload: one of the same name made anew is another one.
     pub uid: String,
+    /// Text of the marker on its template when this was recorded. A marker that was there before says
+    /// nothing about a later change: after `rollout undo` it names content that the pods do not run.
+    pub marker: Option<String>,
     /// What they read of each object, and the digest of what they read.
     pub reads: BTreeMap<ObjectId, Read>,
 }

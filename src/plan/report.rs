@@ -57,6 +57,7 @@ pub(super) fn report(state: &mut State, pass: &Pass, now: Now) -> Option<Report>
     let notes = notes(state, &status);
     state.changed.clear();
     state.adopted.clear();
+    state.pruned.clear();
     state.triggered.clear();
     Some(Report {
         status,
@@ -187,6 +188,10 @@ fn notes(state: &State, status: &Status) -> Vec<Note> {
     if !state.adopted.is_empty() {
         let adopted = state.adopted.iter().map(ToString::to_string);
         notes.push(normal("ObjectAdopted", Action::Apply, names(adopted)));
+    }
+    if !state.pruned.is_empty() {
+        let pruned = state.pruned.iter().map(ToString::to_string);
+        notes.push(normal("ObjectPruned", Action::Prune, names(pruned)));
     }
     if !state.triggered.is_empty() {
         let triggered = state.triggered.iter().map(ToString::to_string);

@@ -3,19 +3,19 @@
 //!
 //! The first workload of a wave goes alone, as the canary; when it is ready, up to `parallel` follow.
 //! The first failure stops the wave. Progress is read from the workloads themselves, so a wave that a
-//! crash interrupted goes on where it was.
+//! crash interrupted goes on: what is being rolled is followed to its end, then one goes alone again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::conditions::{Finding, RolloutState, RolloutStatus};
+use super::conditions::{ConditionKind, Finding, RolloutState, RolloutStatus};
 use super::desired::Desired;
 use super::effect::{Effect, Guard, Look, Outcome, Stamp};
 use super::next::Next;
 use super::objects;
 use super::record::{Entry, Record};
 use super::snapshot::{Seen, Workload};
-use super::state::State;
+use super::state::{Member, State, Wave};
 use super::usage::{self, Judgement};
 use crate::clock::Now;
 use crate::digest::Digest;
@@ -27,6 +27,8 @@ pub(super) enum Judgements {
     /// The workloads have not been listed yet.
     NotKnownYet,
     Look(Look),
+    /// Reading pods failed; not again before this moment.
+    Later(Duration),
     Known(BTreeMap<WorkloadRef, Judged>),
 }
 
@@ -35,8 +37,12 @@ pub(super) enum Judgements {
 pub(super) struct Judged {
     pub(super) entry: Entry,
     pub(super) behind: bool,
-    /// The marker that says that it reads what is there now.
-    pub(super) marker: Digest,
+    /// Digest over what it reads as it is there now.
+    content: Digest,
+    /// The marker that makes it roll.
+    stamp: Digest,
+    /// Whether its marker says that it was rolled for what is there now.
+    marked: bool,
 }
 
 /// How the rollouts stand, and what to do next.
@@ -47,7 +53,7 @@ pub(super) struct Rollouts {
 }
 
 /// Judges every workload that reads an object of `desired`.
-pub(super) fn judgements(state: &State, desired: &Desired) -> Judgements {
+pub(super) fn judgements(state: &State, desired: &Desired, now: Now) -> Judgements {
     if desired.workloads.restart == Restart::Never {
         return Judgements::Known(BTreeMap::new());
     }
@@ -58,21 +64,26 @@ pub(super) fn judgements(state: &State, desired: &Desired) -> Judgements {
     let mut known = BTreeMap::new();
     let mut look = Look::default();
     for (id, workload) in workloads {
-        let wanted = usage::wanted_entry(workload, &live);
-        if wanted.reads.is_empty() {
+        let marker = workload.markers.get(&state.owner.name).map(String::as_str);
+        let current = usage::current_entry(workload, marker, &live);
+        if current.reads.is_empty() {
             continue;
         }
         let recorded = state
             .record
             .present()
-            .and_then(|seen| seen.record.workloads.get(id));
-        let marker = workload.markers.get(&state.owner.name).map(String::as_str);
+            .and_then(|seen| seen.record.workloads.get(id))
+            .filter(|entry| entry.uid == workload.version.uid);
+        let content = usage::marker(&current.reads);
+        let digest: Option<Digest> = marker.and_then(|text| text.parse().ok());
         let judged = |entry, behind| Judged {
             entry,
             behind,
-            marker: usage::marker(&wanted.reads),
+            content,
+            stamp: usage::stamp_for(content, recorded),
+            marked: digest.is_some_and(|mark| mark == content || mark == usage::again(content)),
         };
-        match usage::judge(workload, recorded, marker, state.pods.get(id), &live) {
+        match usage::judge(workload, current, recorded, state.pods.get(id), &live) {
             Judgement::Current(entry) => known.insert(id.clone(), judged(entry, false)),
             Judgement::Behind(entry) => known.insert(id.clone(), judged(entry, true)),
             Judgement::LookAtPods => {
@@ -81,10 +92,11 @@ pub(super) fn judgements(state: &State, desired: &Desired) -> Judgements {
             }
         };
     }
-    if look == Look::default() {
-        Judgements::Known(known)
-    } else {
-        Judgements::Look(look)
+    let trouble = state.troubles.get(&ConditionKind::RolledOut);
+    match trouble.map(|trouble| trouble.until) {
+        _ if look == Look::default() => Judgements::Known(known),
+        Some(until) if until > now.monotonic => Judgements::Later(until),
+        Some(_) | None => Judgements::Look(look),
     }
 }
 
@@ -185,11 +197,7 @@ fn reader<'a>(
     let skipped = why_skipped(workload, &desired.workloads);
     let paused = workload.paused || workload.on_delete;
     let failure = failure(state, desired, workload, now);
-    let was_done = state.status.rollouts.iter().any(|former| {
-        former.workload == workload.id
-            && former.content_hash == judged.marker
-            && former.state == RolloutState::Done
-    });
+    let was_done = was_done(state, &workload.id, judged);
     let kind = match (&skipped, judged.behind) {
         (Some(_), true) => RolloutState::Skipped,
         (None, true) => RolloutState::Waiting,
@@ -207,7 +215,7 @@ fn reader<'a>(
     };
     let status = RolloutStatus {
         workload: workload.id.clone(),
-        content_hash: judged.marker,
+        content_hash: judged.content,
         desired: workload.desired,
         ready: workload.ready.min(workload.updated),
         state: kind,
@@ -220,6 +228,53 @@ fn reader<'a>(
         failure,
         paused,
     }
+}
+
+/// Whether the status says that it has run this content already: what happens to its pods after that is
+/// no rollout of ours.
+fn was_done(state: &State, id: &WorkloadRef, judged: &Judged) -> bool {
+    let mut rollouts = state.status.rollouts.iter();
+    rollouts.any(|former| {
+        former.workload == *id
+            && former.content_hash == judged.content
+            && former.state == RolloutState::Done
+    })
+}
+
+/// Brings the wave up to date: it belongs to one content, and workloads that are being rolled already,
+/// by a former process or for another content, are followed too.
+pub(super) fn follow(
+    state: &mut State,
+    desired: &Desired,
+    judgements: &BTreeMap<WorkloadRef, Judged>,
+    now: Now,
+) {
+    if state.wave.content != Some(desired.content) {
+        state.wave = Wave {
+            content: Some(desired.content),
+            ..Wave::default()
+        };
+    }
+    let mut members = std::mem::take(&mut state.wave.members);
+    members.retain(|id, _| judgements.get(id).is_some_and(|judged| !judged.behind));
+    for (id, judged) in judgements {
+        let Some(workload) = state.workloads.as_ref().and_then(|all| all.get(id)) else {
+            continue;
+        };
+        let complete = workload.is_complete();
+        if let Some(member) = members.get_mut(id) {
+            member.complete |= complete;
+        } else if judged.marked && !judged.behind && !complete && !was_done(state, id, judged) {
+            let member = Member {
+                version: workload.version.clone(),
+                since: now.monotonic,
+                complete: false,
+                stamped: false,
+            };
+            members.insert(id.clone(), member);
+        }
+    }
+    state.wave.members = members;
 }
 
 /// Why a workload is left alone although it reads what changed.
@@ -308,7 +363,7 @@ fn next_stamps(
         .filter(|reader| reader.status.state == RolloutState::Waiting)
         .collect();
     if waiting.is_empty() {
-        return wait_for_progress(state, desired, readers);
+        return wait_for_progress(state, desired, readers, now);
     }
     let members = readers
         .iter()
@@ -344,7 +399,7 @@ fn next_stamps(
         let retry = held_until
             .copied()
             .or((slots == 0).then(|| now.monotonic + SLOT_PAUSE));
-        return Some(Next::Wait(earliest(retry, timeout(state, desired))));
+        return Some(Next::Wait(earliest(retry, timeout(state, desired, now))));
     }
     Some(Next::Act(Effect::Stamp(stamps)))
 }
@@ -354,33 +409,38 @@ const SLOT_PAUSE: Duration = Duration::from_millis(200);
 
 /// How many more workloads of this wave may be rolled now.
 fn room(state: &State, desired: &Desired) -> usize {
-    let members = &state.wave.members;
-    if state.wave.content != Some(desired.content) || members.is_empty() {
-        return 1;
-    }
-    if !members.values().any(|member| member.complete) {
-        return 0;
-    }
-    usize::from(desired.workloads.parallel).saturating_sub(state.rolling())
+    let mut members = state.wave.members.values();
+    let proven = members.any(|member| member.stamped && member.complete);
+    let at_once = if proven {
+        usize::from(desired.workloads.parallel)
+    } else {
+        1
+    };
+    at_once.saturating_sub(state.rolling())
 }
 
 fn stamp(reader: &Reader<'_>) -> Stamp {
     Stamp {
         workload: reader.workload.id.clone(),
         version: reader.workload.version.clone(),
-        marker: reader.judged.marker,
+        marker: reader.judged.stamp,
     }
 }
 
-fn wait_for_progress(state: &State, desired: &Desired, readers: &[Reader<'_>]) -> Option<Next> {
+fn wait_for_progress(
+    state: &State,
+    desired: &Desired,
+    readers: &[Reader<'_>],
+    now: Now,
+) -> Option<Next> {
     let rolling = readers
         .iter()
         .any(|reader| reader.status.state == RolloutState::Rolling);
-    rolling.then(|| Next::Wait(timeout(state, desired)))
+    rolling.then(|| Next::Wait(timeout(state, desired, now)))
 }
 
-/// When the first rollout of the wave will have taken too long.
-fn timeout(state: &State, desired: &Desired) -> Option<Duration> {
+/// When the next rollout of the wave will have taken too long.
+fn timeout(state: &State, desired: &Desired, now: Now) -> Option<Duration> {
     let rolling = state
         .wave
         .members
@@ -388,6 +448,7 @@ fn timeout(state: &State, desired: &Desired) -> Option<Duration> {
         .filter(|member| !member.complete);
     rolling
         .map(|member| member.since + desired.workloads.timeout)
+        .filter(|moment| *moment > now.monotonic)
         .min()
 }
 

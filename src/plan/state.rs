@@ -42,7 +42,10 @@ pub struct State {
     /// `None` until the first list has arrived.
     pub(super) workloads: Option<BTreeMap<WorkloadRef, Workload>>,
     pub(super) pods: BTreeMap<WorkloadRef, PodsSeen>,
-    pub(super) jobs: BTreeMap<String, JobSeen>,
+    /// `None` until the first list has arrived.
+    pub(super) jobs: Option<BTreeMap<String, JobSeen>>,
+    /// A Job that was made or changed and not seen since.
+    pub(super) job_doubt: Option<String>,
     /// Name of the Job that was read from the API server and not there.
     pub(super) job_absent: Option<String>,
     pub(super) word: Option<(String, Word)>,
@@ -62,6 +65,8 @@ pub struct State {
     pub(super) changed: BTreeSet<String>,
     /// Objects taken over since the last report.
     pub(super) adopted: BTreeSet<ObjectId>,
+    /// Objects deleted since the last report.
+    pub(super) pruned: BTreeSet<ObjectId>,
     /// Workloads stamped since the last report.
     pub(super) triggered: BTreeSet<WorkloadRef>,
     /// Start of the pass under way.
@@ -93,6 +98,9 @@ pub(super) struct Member {
     pub(super) version: Version,
     pub(super) since: Duration,
     pub(super) complete: bool,
+    /// Whether this process rolled it for the content of the wave. Only such a one can prove it; others
+    /// are followed because they were being rolled already.
+    pub(super) stamped: bool,
 }
 
 /// A stage that failed.
@@ -117,7 +125,8 @@ impl State {
             fresh: BTreeSet::new(),
             workloads: None,
             pods: BTreeMap::new(),
-            jobs: BTreeMap::new(),
+            jobs: None,
+            job_doubt: None,
             job_absent: None,
             word: None,
             credentials: Seen::Unknown,
@@ -129,6 +138,7 @@ impl State {
             stamp_after: BTreeMap::new(),
             changed: BTreeSet::new(),
             adopted: BTreeSet::new(),
+            pruned: BTreeSet::new(),
             triggered: BTreeSet::new(),
             pass_started: None,
             reported: None,

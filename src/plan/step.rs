@@ -68,41 +68,34 @@ fn decide(state: &mut State, context: &Context) -> Vec<Effect> {
     let slow = now.monotonic.saturating_sub(started) >= QUICK;
     let reporting = matches!(pass.next, Next::Wait(_)) || slow;
     let mut effects = Vec::new();
+    let mut due = None;
     if reporting && let Some(report) = report::report(state, &pass, now) {
         effects.extend(report.notes.into_iter().map(Effect::Emit));
-        match report.due {
-            None => {
-                begin(
-                    state,
-                    UnderWay::Act(Effect::WriteStatus(Box::new(report.status.clone()))),
-                );
-                effects.push(Effect::WriteStatus(Box::new(report.status)));
-                return effects;
-            }
-            Some(due) => effects.push(Effect::Wake(due.saturating_sub(now.monotonic))),
+        if report.due.is_none() {
+            let write = Effect::WriteStatus(Box::new(report.status));
+            state.under_way = Some(UnderWay::Act(write.clone()));
+            effects.push(write);
+            return effects;
         }
+        due = report.due;
     }
     match pass.next {
         Next::Look(look) => {
-            begin(state, UnderWay::Look(look.clone()));
+            state.under_way = Some(UnderWay::Look(look.clone()));
             effects.push(Effect::Observe(look));
         }
         Next::Act(effect) => {
-            begin(state, UnderWay::Act(effect.clone()));
+            state.under_way = Some(UnderWay::Act(effect.clone()));
             effects.push(effect);
         }
         Next::Wait(until) => {
             state.pass_started = None;
-            if let Some(until) = until {
-                effects.push(Effect::Wake(until.saturating_sub(now.monotonic)));
-            }
+            let until = until.into_iter().chain(due).min();
+            let pause = until.map(|until| until.saturating_sub(now.monotonic));
+            effects.extend(pause.map(Effect::Wake));
         }
     }
     effects
-}
-
-fn begin(state: &mut State, what: UnderWay) {
-    state.under_way = Some(what);
 }
 
 /// Runs through the stages until one of them wants something.
@@ -164,8 +157,12 @@ fn step_backwards(state: &State, resolution: &Resolution) -> Option<Outcome> {
 }
 
 fn waiting(findings: Findings, until: Option<Duration>) -> Pass {
+    unfinished(findings, Next::Wait(until))
+}
+
+fn unfinished(findings: Findings, next: Next) -> Pass {
     Pass {
-        next: Next::Wait(until),
+        next,
         findings,
         rollouts: None,
         bootstrap: None,
@@ -176,40 +173,32 @@ fn waiting(findings: Findings, until: Option<Duration>) -> Pass {
 fn deliver(state: &mut State, desired: &Desired, context: &Context, findings: Findings) -> Pass {
     let mut findings = findings;
     let now = context.now;
-    if let Some(pass) = trouble(state, ConditionKind::Applied, 3, &mut findings, now) {
-        return pass;
+    if let Some(until) = trouble_wait(state, ConditionKind::Applied, 3, &mut findings, now) {
+        return waiting(findings, Some(until));
     }
     if state.record == Seen::Unknown {
         let look = Look {
             record: true,
             ..Look::default()
         };
-        return Pass {
-            next: Next::Look(look),
-            findings,
-            rollouts: None,
-            bootstrap: None,
-        };
+        return unfinished(findings, Next::Look(look));
     }
-    let (next, finding) = objects::next(state, desired);
+    if let Some(outcome) = objects::backward_step(state, desired) {
+        findings[1] = Some(Finding::of(outcome));
+        return waiting(findings, None);
+    }
+    let (next, finding) = objects::next(state, desired, now);
     findings[3] = Some(finding);
     if let Some(next) = next {
-        return Pass {
-            next,
-            findings,
-            rollouts: None,
-            bootstrap: None,
-        };
+        trouble_wait(state, ConditionKind::RolledOut, 4, &mut findings, now);
+        return unfinished(findings, next);
     }
-    let judgements = match rollout::judgements(state, desired) {
+    let judgements = match rollout::judgements(state, desired, now) {
         Judgements::Known(judgements) => judgements,
-        Judgements::Look(look) => {
-            return Pass {
-                next: Next::Look(look),
-                findings,
-                rollouts: None,
-                bootstrap: None,
-            };
+        Judgements::Look(look) => return unfinished(findings, Next::Look(look)),
+        Judgements::Later(until) => {
+            trouble_wait(state, ConditionKind::RolledOut, 4, &mut findings, now);
+            return waiting(findings, Some(until));
         }
         Judgements::NotKnownYet => {
             let unknown = Outcome::new(Reason::Progressing, "workloads are being listed");
@@ -217,10 +206,7 @@ fn deliver(state: &mut State, desired: &Desired, context: &Context, findings: Fi
             return waiting(findings, None);
         }
     };
-    // A wave belongs to one content.
-    if state.wave.content != Some(desired.content) {
-        state.wave.members.clear();
-    }
+    rollout::follow(state, desired, &judgements, now);
     let rollouts = rollout::next(state, desired, &judgements, now, context.slots);
     let rolled_out = matches!(
         rollouts.finding.outcome.reason,
@@ -266,18 +252,6 @@ fn choose(wanted: [Option<Next>; 2], tidy: impl FnOnce() -> Option<Next>) -> Nex
         }
     }
     tidy().unwrap_or(Next::Wait(until))
-}
-
-/// The pass of a stage that failed and waits, or `None` when it may go on.
-fn trouble(
-    state: &State,
-    kind: ConditionKind,
-    place: usize,
-    findings: &mut Findings,
-    now: Now,
-) -> Option<Pass> {
-    let until = trouble_wait(state, kind, place, findings, now)?;
-    Some(waiting(findings.clone(), Some(until)))
 }
 
 /// Until when a stage that failed waits; its finding says why it failed.

@@ -3,7 +3,9 @@
 //! A run is known by its id. Its end is recorded before the Job may be collected (a finalizer holds it),
 //! and the credentials leave the cluster whatever the end is.
 
-use super::conditions::{BootstrapState, BootstrapStatus, Finding};
+use std::collections::BTreeMap;
+
+use super::conditions::{BootstrapState, BootstrapStatus, Finding, Truth};
 use super::desired::{Desired, DesiredSuperuser};
 use super::effect::{Effect, Guard, Look, Outcome};
 use super::next::Next;
@@ -24,16 +26,27 @@ pub(super) struct Bootstrap {
 
 /// What to do about the superuser; `rolled_out` says whether the workloads run the content.
 pub(super) fn next(state: &State, desired: &Desired, rolled_out: bool, now: Now) -> Bootstrap {
-    let Some(user) = &desired.superuser else {
-        let finding = Finding::of(Outcome::new(
-            Reason::NotRequested,
-            "the document asks for no superuser",
-        ));
+    let former = state.status.bootstrap.as_ref();
+    let user = desired.superuser.as_ref();
+    if user.is_none() && former.is_none() {
+        return not_requested(None, None);
+    }
+    if state.jobs.is_none() {
+        let finding = Finding::unknown(Outcome::new(Reason::Progressing, "Jobs are being listed"));
         return Bootstrap {
-            next: None,
+            next: Some(Next::Wait(None)),
             finding,
-            status: None,
+            status: former.cloned(),
         };
+    }
+    let leftovers = Leftovers { state, user };
+    let first = look_at_job(state).or_else(|| leftovers.end());
+    let Some(user) = user else {
+        let next = first
+            .or_else(|| leftovers.wait_for_end())
+            .or_else(|| clean_up(state));
+        let status = next.is_some().then(|| former.cloned()).flatten();
+        return not_requested(next, status);
     };
     let run = Run {
         state,
@@ -41,7 +54,114 @@ pub(super) fn next(state: &State, desired: &Desired, rolled_out: bool, now: Now)
         job_name: vocabulary::bootstrap_job(&state.owner.name, &user.id),
         now,
     };
-    run.next(rolled_out)
+    let mut bootstrap = run.next(rolled_out);
+    bootstrap.next = first.or(bootstrap.next);
+    bootstrap
+}
+
+fn not_requested(next: Option<Next>, status: Option<BootstrapStatus>) -> Bootstrap {
+    let finding = Finding::of(Outcome::new(
+        Reason::NotRequested,
+        "the document asks for no superuser",
+    ));
+    Bootstrap {
+        next,
+        finding,
+        status,
+    }
+}
+
+/// Reads a Job that was made, or changed, with an outcome that nobody has seen yet.
+fn look_at_job(state: &State) -> Option<Next> {
+    let job = state.job_doubt.clone();
+    job.is_some().then(|| {
+        Next::Look(Look {
+            job,
+            ..Look::default()
+        })
+    })
+}
+
+/// Deletes the credentials, when they are there.
+fn clean_up(state: &State) -> Option<Next> {
+    match &state.credentials {
+        Seen::Unknown => Some(Next::Look(Look {
+            credentials: true,
+            ..Look::default()
+        })),
+        Seen::Present(seen) if is_our_secret(state, seen) => {
+            Some(Next::Act(Effect::DeleteCredentials(seen.version.clone())))
+        }
+        Seen::Present(_) | Seen::Absent => None,
+    }
+}
+
+/// Whether the credentials are ours, or were left by a SealedEnv of the same name.
+fn is_our_secret(state: &State, seen: &ObjectSeen) -> bool {
+    let owner = &state.owner;
+    let left = seen.managed && seen.environment.as_deref() == Some(&owner.environment);
+    seen.owner.as_deref() == Some(&owner.name)
+        && (left || seen.owner_uid.as_deref() == Some(&owner.uid))
+}
+
+fn is_our_job(state: &State, job: &JobSeen) -> bool {
+    job.owner.as_deref() == Some(&state.owner.name)
+        && job.owner_uid.as_deref() == Some(&state.owner.uid)
+}
+
+/// The write that puts a success into the record.
+fn record(state: &State, id: &str, word: Word) -> Option<Next> {
+    let seen = state.record.present()?;
+    let mut record: Record = seen.record.clone();
+    let done = Bootstrapped {
+        word,
+        uid: state.owner.uid.clone(),
+    };
+    record.bootstrap.insert(id.to_owned(), done);
+    Some(Next::Act(Effect::WriteRecord {
+        record,
+        guard: Guard::Update(seen.version.clone()),
+    }))
+}
+
+fn release(job: &JobSeen) -> Next {
+    Next::Act(Effect::ReleaseJob {
+        name: job.name.clone(),
+        version: job.version.clone(),
+    })
+}
+
+/// Jobs of runs that the document no longer asks for.
+struct Leftovers<'a> {
+    state: &'a State,
+    user: Option<&'a DesiredSuperuser>,
+}
+
+impl Leftovers<'_> {
+    fn jobs(&self) -> impl Iterator<Item = &JobSeen> {
+        let id = self.user.map(|user| user.id.as_str());
+        let jobs = self.state.jobs.iter().flat_map(BTreeMap::values);
+        jobs.filter(move |job| is_our_job(self.state, job) && job.bootstrap_id.as_deref() != id)
+    }
+
+    /// Records and releases one that has ended.
+    fn end(&self) -> Option<Next> {
+        let job = self
+            .jobs()
+            .find(|job| job.held && job.state != JobState::Running)?;
+        let known = &self.state.record.present()?.record.bootstrap;
+        match &job.bootstrap_id {
+            Some(id) if job.state == JobState::Succeeded && !known.contains_key(id) => {
+                record(self.state, id, Word::Exists)
+            }
+            Some(_) | None => Some(release(job)),
+        }
+    }
+
+    fn wait_for_end(&self) -> Option<Next> {
+        let running = self.jobs().any(|job| job.state == JobState::Running);
+        running.then_some(Next::Wait(None))
+    }
 }
 
 /// One run with everything that decides about it.
@@ -66,7 +186,7 @@ impl Run<'_> {
             return self.stop(Reason::BootstrapSkipped, message, BootstrapState::Waiting);
         }
         match self.job() {
-            Some(job) if job.owner_uid.as_deref() != Some(&self.state.owner.uid) => {
+            Some(job) if !is_our_job(self.state, job) => {
                 let message = format!("Job {} is not ours", job.name);
                 self.stop(Reason::BootstrapFailed, message, BootstrapState::Failed)
             }
@@ -78,19 +198,29 @@ impl Run<'_> {
     /// The run is in the record: clean up what is left of it.
     fn finish(&self, done: &Bootstrapped) -> Bootstrap {
         let (reason, message) = match done.word {
-            Word::Created => (Reason::SuperuserCreated, "the superuser was created"),
-            Word::Exists => (Reason::SuperuserExists, "the superuser exists"),
+            Word::Created if done.uid == self.state.owner.uid => {
+                (Reason::SuperuserCreated, "the superuser was created")
+            }
+            Word::Created | Word::Exists => (Reason::SuperuserExists, "the superuser exists"),
             Word::PasswordNotApplied => (
                 Reason::PasswordNotApplied,
                 "the superuser exists with another password; policy create-only leaves it",
             ),
         };
         let finding = Finding::of(Outcome::new(reason, message));
-        let next = self.release().or_else(|| self.clean_up());
+        let next = match self.former() {
+            Some(BootstrapState::Done) => None,
+            _ => self.release().or_else(|| clean_up(self.state)),
+        };
+        // "Done" says that the credentials are gone, so it is not said before.
+        let state = match next {
+            None => BootstrapState::Done,
+            Some(_) => BootstrapState::Running,
+        };
         Bootstrap {
             next,
             finding,
-            status: Some(self.status(BootstrapState::Done)),
+            status: Some(self.status(state)),
         }
     }
 
@@ -111,7 +241,11 @@ impl Run<'_> {
                 let message = format!("Job {} failed: {reason}", job.name);
                 let mut stopped =
                     self.stop(Reason::BootstrapFailed, message, BootstrapState::Failed);
-                stopped.next = self.release().or_else(|| self.clean_up()).or(stopped.next);
+                // The status first: without it the Job would be made again once this one is collected.
+                if self.former() == Some(BootstrapState::Failed) {
+                    let next = self.release().or_else(|| clean_up(self.state));
+                    stopped.next = next.or(stopped.next);
+                }
                 stopped
             }
         }
@@ -137,17 +271,9 @@ impl Run<'_> {
                 record: true,
                 ..Look::default()
             }),
-            (Some((_, word)), Some(seen)) => {
-                let mut record: Record = seen.record.clone();
-                let done = Bootstrapped {
-                    word: *word,
-                    uid: self.state.owner.uid.clone(),
-                };
-                record.bootstrap.insert(self.user.id.clone(), done);
-                Next::Act(Effect::WriteRecord {
-                    record,
-                    guard: Guard::Update(seen.version.clone()),
-                })
+            (Some((_, word)), Some(_)) => {
+                let next = record(self.state, &self.user.id, *word);
+                next.unwrap_or(Next::Wait(None))
             }
         };
         Bootstrap {
@@ -160,40 +286,93 @@ impl Run<'_> {
     /// No Job is there: was there one, may there be one, and if so make it.
     fn start(&self, rolled_out: bool) -> Bootstrap {
         match self.former() {
-            Some(BootstrapState::Running) if !self.asked_again() => {
-                let message = format!("Job {} went before its end was seen", self.job_name);
-                return self.lost(message);
-            }
+            Some(BootstrapState::Done) => return self.restore(),
+            Some(BootstrapState::Running) if !self.asked_again() => return self.lost(),
             Some(state @ (BootstrapState::Failed | BootstrapState::Lost))
                 if !self.asked_again() =>
             {
-                let reason = match state {
-                    BootstrapState::Lost => Reason::BootstrapLost,
-                    _ => Reason::BootstrapFailed,
-                };
-                let message = format!(
-                    "Job {} has not succeeded; {}",
-                    self.job_name,
-                    self.how_to_repeat()
-                );
-                let mut stopped = self.stop(reason, message, state);
-                stopped.next = self.clean_up().or(stopped.next);
-                return stopped;
+                return self.ended_badly(state);
             }
-            _ => {}
+            Some(_) | None => {}
         }
         match self.obstacle(rolled_out) {
             Some(message) => {
                 let finding = Finding::of(Outcome::new(Reason::BootstrapWaiting, message));
                 let status = Some(self.status(BootstrapState::Waiting));
+                let next = match self.running() {
+                    Some(_) => None,
+                    None => clean_up(self.state),
+                };
                 Bootstrap {
-                    next: Some(Next::Wait(None)),
+                    next: next.or(Some(Next::Wait(None))),
                     finding,
                     status,
                 }
             }
             None => self.create(),
         }
+    }
+
+    /// The status knows of a success that the record has lost.
+    fn restore(&self) -> Bootstrap {
+        let finding = Finding::of(Outcome::new(
+            Reason::SuperuserExists,
+            "the superuser exists",
+        ));
+        Bootstrap {
+            next: record(self.state, &self.user.id, Word::Exists),
+            finding,
+            status: Some(self.status(BootstrapState::Done)),
+        }
+    }
+
+    fn ended_badly(&self, state: BootstrapState) -> Bootstrap {
+        let message = format!(
+            "Job {} has not succeeded; {}",
+            self.job_name,
+            self.how_to_repeat()
+        );
+        let reason = match state {
+            BootstrapState::Lost => Reason::BootstrapLost,
+            BootstrapState::Waiting
+            | BootstrapState::Running
+            | BootstrapState::Done
+            | BootstrapState::Failed => Reason::BootstrapFailed,
+        };
+        let mut stopped = self.stop(reason, message, state);
+        stopped.next = clean_up(self.state).or(stopped.next);
+        stopped
+    }
+
+    /// The status says that a Job runs, and none is there. The watch may be late, so it is read.
+    fn lost(&self) -> Bootstrap {
+        if self.state.job_absent.as_ref() != Some(&self.job_name) {
+            let finding = Finding::of(Outcome::new(
+                Reason::BootstrapWaiting,
+                "the Job is looked for",
+            ));
+            return Bootstrap {
+                next: Some(self.look_for_job()),
+                finding,
+                status: Some(self.status(BootstrapState::Running)),
+            };
+        }
+        let message = format!(
+            "Job {} went before its end was seen; {}",
+            self.job_name,
+            self.how_to_repeat()
+        );
+        let mut stopped = self.stop(Reason::BootstrapLost, message, BootstrapState::Lost);
+        stopped.finding.truth = Truth::Unknown;
+        stopped.next = clean_up(self.state).or(stopped.next);
+        stopped
+    }
+
+    fn look_for_job(&self) -> Next {
+        Next::Look(Look {
+            job: Some(self.job_name.clone()),
+            ..Look::default()
+        })
     }
 
     fn create(&self) -> Bootstrap {
@@ -203,24 +382,21 @@ impl Run<'_> {
         ));
         let status = Some(self.status(BootstrapState::Waiting));
         let next = match &self.state.credentials {
-            _ if self.state.job_absent.as_ref() != Some(&self.job_name) => Next::Look(Look {
-                job: Some(self.job_name.clone()),
-                ..Look::default()
-            }),
+            _ if self.state.job_absent.as_ref() != Some(&self.job_name) => self.look_for_job(),
             Seen::Unknown => Next::Look(Look {
                 credentials: true,
                 ..Look::default()
             }),
-            Seen::Absent => Next::Act(Effect::WriteCredentials(Guard::Create)),
-            Seen::Present(seen) if self.is_our_secret(seen) && self.is_of_this_run(seen) => {
+            Seen::Absent => self.hand_over(Guard::Create),
+            Seen::Present(seen) if is_our_secret(self.state, seen) && self.is_of_this_run(seen) => {
                 Next::Act(Effect::CreateJob {
                     id: self.user.id.clone(),
                     from: self.user.from.clone(),
                 })
             }
-            Seen::Present(seen) if self.is_our_secret(seen) => Next::Act(Effect::WriteCredentials(
-                Guard::Update(seen.version.clone()),
-            )),
+            Seen::Present(seen) if is_our_secret(self.state, seen) => {
+                self.hand_over(Guard::Update(seen.version.clone()))
+            }
             Seen::Present(_) => {
                 let name = vocabulary::bootstrap_secret(&self.state.owner.name);
                 let message = format!("Secret/{name} is not ours; delete it");
@@ -234,14 +410,27 @@ impl Run<'_> {
         }
     }
 
-    /// Why the Job may not be made yet.
-    fn obstacle(&self, rolled_out: bool) -> Option<String> {
-        let former = self.state.jobs.values().find(|job| {
-            job.owner.as_deref() == Some(&self.state.owner.name)
+    /// Writes the credentials for the Job.
+    fn hand_over(&self, guard: Guard) -> Next {
+        Next::Act(Effect::WriteCredentials {
+            credentials: self.user.credentials,
+            guard,
+        })
+    }
+
+    /// Another Job of this SealedEnv that has not ended.
+    fn running(&self) -> Option<&JobSeen> {
+        let mut jobs = self.state.jobs.iter().flat_map(BTreeMap::values);
+        jobs.find(|job| {
+            is_our_job(self.state, job)
                 && job.name != self.job_name
                 && job.state == JobState::Running
-        });
-        if let Some(job) = former {
+        })
+    }
+
+    /// Why the Job may not be made yet.
+    fn obstacle(&self, rolled_out: bool) -> Option<String> {
+        if let Some(job) = self.running() {
             return Some(format!("waits for the end of Job {}", job.name));
         }
         let from = &self.user.from;
@@ -254,21 +443,14 @@ impl Run<'_> {
             After::Rollout if rolled_out && workload.is_complete() => None,
             After::Rollout => Some(format!("waits for the rollout of {from}")),
             After::Job(name) => {
-                let job = self.state.jobs.get(name.as_str());
+                let job = self
+                    .state
+                    .jobs
+                    .as_ref()
+                    .and_then(|all| all.get(name.as_str()));
                 let done = job.is_some_and(|job| job.state == JobState::Succeeded);
                 (!done).then(|| format!("waits for the success of Job {name}"))
             }
-        }
-    }
-
-    fn lost(&self, message: String) -> Bootstrap {
-        let message = format!("{message}; {}", self.how_to_repeat());
-        let finding = Finding::unknown(Outcome::new(Reason::BootstrapLost, message));
-        let next = self.clean_up().or(Some(Next::Wait(None)));
-        Bootstrap {
-            next,
-            finding,
-            status: Some(self.status(BootstrapState::Lost)),
         }
     }
 
@@ -283,32 +465,7 @@ impl Run<'_> {
 
     /// Takes seald's finalizer off the Job of this run.
     fn release(&self) -> Option<Next> {
-        let job = self.job().filter(|job| job.held)?;
-        let effect = Effect::ReleaseJob {
-            name: job.name.clone(),
-            version: job.version.clone(),
-        };
-        Some(Next::Act(effect))
-    }
-
-    /// Deletes the credentials, unless the status says that this was done.
-    fn clean_up(&self) -> Option<Next> {
-        let was = |state: BootstrapState| self.former() == Some(state);
-        if was(BootstrapState::Done)
-            || (was(BootstrapState::Failed) && self.state.credentials == Seen::Absent)
-        {
-            return None;
-        }
-        match &self.state.credentials {
-            Seen::Unknown => Some(Next::Look(Look {
-                credentials: true,
-                ..Look::default()
-            })),
-            Seen::Present(seen) if self.is_our_secret(seen) => {
-                Some(Next::Act(Effect::DeleteCredentials(seen.version.clone())))
-            }
-            Seen::Present(_) | Seen::Absent => None,
-        }
+        self.job().filter(|job| job.held).map(release)
     }
 
     fn recorded(&self) -> Option<&Bootstrapped> {
@@ -325,17 +482,15 @@ impl Run<'_> {
         if self.asked_again() {
             return None;
         }
-        let record = &self.state.record.present()?.record;
-        let other = |(_, done): &(&String, &Bootstrapped)| done.uid != self.state.owner.uid;
-        record
-            .bootstrap
-            .iter()
-            .find(other)
-            .map(|(id, _)| id.as_str())
+        let done = &self.state.record.present()?.record.bootstrap;
+        if done.values().any(|done| done.uid == self.state.owner.uid) {
+            return None;
+        }
+        done.keys().next().map(String::as_str)
     }
 
     fn job(&self) -> Option<&JobSeen> {
-        self.state.jobs.get(&self.job_name)
+        self.state.jobs.as_ref()?.get(&self.job_name)
     }
 
     /// Where the status says that this very run stands.
@@ -356,11 +511,6 @@ impl Run<'_> {
             vocabulary::BOOTSTRAP_ID,
             self.user.id
         )
-    }
-
-    fn is_our_secret(&self, seen: &ObjectSeen) -> bool {
-        seen.owner.as_deref() == Some(&self.state.owner.name)
-            && seen.owner_uid.as_deref() == Some(&self.state.owner.uid)
     }
 
     /// Whether the credentials are those of the document.

@@ -5,8 +5,8 @@
 //! 1. An object is not changed before each known reader has an entry in the record, up to date with
 //!    its template. So a crash between an object and its stamp is seen.
 //! 2. A workload is stamped when what it read differs from what is there now, over the *recorded*
-//!    references, and its marker is not the wanted one already. Otherwise only the entry changes: a
-//!    template that somebody else edited has rolled by that alone.
+//!    references, and its marker has not become the wanted one since the entry was recorded. Otherwise
+//!    only the entry changes: a template that somebody else edited has rolled by that alone.
 //! 3. A workload without an entry and without the wanted marker is recorded and not stamped when its
 //!    pods cannot have read anything older. Otherwise, also when the times are equal, it is stamped.
 
@@ -113,66 +113,65 @@ pub(super) fn marker(reads: &BTreeMap<ObjectId, Read>) -> Digest {
     Digest::combine(parts)
 }
 
-/// The entry of a workload whose pods run what the document asks for.
-pub(super) fn wanted_entry(workload: &Workload, objects: &Objects<'_>) -> Entry {
-    entry(workload, objects, |usage, live| {
-        read_digest(&usage.keys, Some(live.wanted))
-    })
-}
-
-/// The entry of a workload whose pods run what is there now.
-fn current_entry(workload: &Workload, objects: &Objects<'_>) -> Entry {
-    entry(workload, objects, |usage, live| {
-        read_digest(&usage.keys, present(usage, live))
-    })
-}
-
-fn entry(
+/// The entry of a workload whose pods run what is there now. Without reads when it is no reader.
+pub(super) fn current_entry(
     workload: &Workload,
+    marker: Option<&str>,
     objects: &Objects<'_>,
-    digest: impl Fn(&Usage, &Live<'_>) -> Digest,
 ) -> Entry {
-    let reads = usage(workload, objects)
-        .into_iter()
-        .filter_map(|(id, usage)| {
-            let digest = digest(&usage, objects.get(&id)?);
-            Some((
-                id,
-                Read {
-                    keys: usage.keys,
-                    digest,
-                },
-            ))
-        })
-        .collect();
+    let read = |(id, usage): (ObjectId, Usage)| {
+        let digest = read_digest(&usage.keys, present(usage.required, objects.get(&id)?));
+        let keys = usage.keys;
+        Some((id, Read { keys, digest }))
+    };
     Entry {
         uid: workload.version.uid.clone(),
-        reads,
+        marker: marker.map(str::to_owned),
+        reads: usage(workload, objects)
+            .into_iter()
+            .filter_map(read)
+            .collect(),
     }
+}
+
+/// The marker that makes a workload roll: `content`, or, where the template carried that one already
+/// when `entry` was recorded, another one for the same content.
+pub(super) fn stamp_for(content: Digest, entry: Option<&Entry>) -> Digest {
+    let carried = entry.and_then(|entry| entry.marker.as_deref());
+    if carried.and_then(|text| text.parse().ok()) == Some(content) {
+        again(content)
+    } else {
+        content
+    }
+}
+
+/// The second marker for the same content.
+pub(super) fn again(content: Digest) -> Digest {
+    Digest::combine([content.as_bytes(), b"again"])
 }
 
 /// What pods find there. A required object that is absent counts with the content that it will get,
 /// since no pod can start before.
-fn present<'a>(usage: &Usage, live: &Live<'a>) -> Option<&'a BTreeMap<String, Digest>> {
+fn present<'a>(required: bool, live: &Live<'a>) -> Option<&'a BTreeMap<String, Digest>> {
     match live.now {
-        None if usage.required => Some(live.wanted),
+        None if required => Some(live.wanted),
         now => now,
     }
 }
 
 /// Judges what the pods of `workload` run, from its recorded `entry`, its marker and its pods.
+/// `current` is its entry if they run what is there now.
 pub(super) fn judge(
     workload: &Workload,
+    current: Entry,
     entry: Option<&Entry>,
-    marker_text: Option<&str>,
     pods: Option<&PodsSeen>,
     objects: &Objects<'_>,
 ) -> Judgement {
-    let current = current_entry(workload, objects);
-    let marked = marker_text.and_then(|text| text.parse().ok()) == Some(marker(&current.reads));
-    let recorded = entry.filter(|entry| entry.uid == workload.version.uid);
-    match recorded {
-        _ if marked => Judgement::Current(current),
+    let stamp = stamp_for(marker(&current.reads), entry);
+    let stamped = current.marker.as_deref().and_then(|text| text.parse().ok()) == Some(stamp);
+    match entry {
+        _ if stamped => Judgement::Current(current),
         Some(entry) if is_behind(workload, entry, objects) => Judgement::Behind(entry.clone()),
         Some(_) => Judgement::Current(current),
         None => judge_by_pods(workload, current, pods, objects),
@@ -189,10 +188,7 @@ fn is_behind(workload: &Workload, entry: &Entry, objects: &Objects<'_>) -> bool 
         let required = used.get(id).is_some_and(|usage| usage.required);
         // An object that is gone will come back with the wanted content; running pods still have what
         // they read, so they are judged against that.
-        let content = match live.now {
-            None if required => Some(live.wanted),
-            now => now,
-        };
+        let content = present(required, live);
         read.digest != read_digest(&read.keys, content)
     })
 }
@@ -206,8 +202,8 @@ fn judge_by_pods(
 ) -> Judgement {
     let used = usage(workload, objects);
     let mut behind = Entry {
-        uid: current.uid.clone(),
         reads: BTreeMap::new(),
+        ..current.clone()
     };
     let mut older = false;
     for (id, read) in &current.reads {
