@@ -1,1 +1,33 @@
-//! A SOPS library: sealed and opened documents.
+//! A SOPS library: reads, opens and writes sealed files.
+//!
+//! ```text
+//! Sealed::parse(format, text)  ─ tree(), metadata(), recipients() ─ no key needed
+//!   .data_key(&identities)     → DataKey
+//!   .open(&key)                → Opened: every value decrypted, the MAC right
+//!   .open_partly(&key)         → Partly: also where plaintext stands among ciphertext
+//! Opened: tree() · text() the plaintext file · edit(&edits) → new plaintext · reseal(plaintext, now)
+//! seal(format, plaintext, &recipients, rule, now) → Draft { text, key }
+//! ```
+//!
+//! Who writes environment documents calls `trust::write`, which does all this and adds the seal. Pure:
+//! time is handed in, randomness comes from `crypto`. No error shows a value; each names the path.
+
+mod block;
+mod edit;
+mod metadata;
+mod open;
+mod rule;
+mod seal;
+mod typed;
+mod walk;
+
+pub use edit::{Edit, EditError, edit};
+pub use metadata::{Metadata, WrappedKey};
+pub use open::{KeyError, MacFault, OpenError, Opened, Partly, ReadError, Sealed};
+pub use rule::{InvalidRule, Rule};
+pub use seal::{Draft, SealError, seal};
+
+pub(crate) use block::{int_node, map_of, replace_entry, text_node};
+
+/// The key under which SOPS keeps its own fields in a file.
+pub const METADATA_KEY: &str = "sops";

@@ -84,6 +84,9 @@ pub enum ValueError {
     /// Its `type` is none that is known.
     #[error("the encrypted value has an unknown type")]
     UnknownType,
+    /// It decrypts to bytes that are no text.
+    #[error("the value is not UTF-8 text")]
+    NotText,
     /// It was altered, or belongs to another key path or another file.
     #[error("the encrypted value was altered, moved, or encrypted with another data key")]
     Forged,

@@ -1,0 +1,418 @@
+//! Edits of a text that was read: values, comments and entries, gathered and made in one pass.
+
+use super::write::{self, Room, Scalar, Written, quoted_where_needed};
+use crate::format::Splice;
+use crate::secret::Secret;
+use crate::tree::{Comment, Entry, Layout, Leaf, Map, Node, Span};
+
+/// Where a value stands: what surrounds it decides how it may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Site {
+    /// Style of the map or list that holds the value.
+    pub layout: Layout,
+    /// Blanks before the keys or dashes of that map or list.
+    pub column: usize,
+}
+
+impl Site {
+    /// The site of the values in `map`.
+    #[must_use]
+    pub fn in_map(map: &Map) -> Self {
+        Self {
+            layout: map.layout,
+            column: column(map.position.column),
+        }
+    }
+
+    /// The site of the items in `list`.
+    #[must_use]
+    pub fn in_list(list: &crate::tree::List) -> Self {
+        Self {
+            layout: list.layout,
+            column: column(list.position.column),
+        }
+    }
+}
+
+fn column(counted_from_one: u32) -> usize {
+    counted_from_one.saturating_sub(1) as usize
+}
+
+/// Gathers edits of one text.
+#[derive(Debug)]
+pub struct Editor<'a> {
+    source: &'a str,
+    step: usize,
+    line_break: &'static str,
+    splice: Splice,
+}
+
+impl<'a> Editor<'a> {
+    /// Begins to edit `source`, which was read as `tree`.
+    #[must_use]
+    pub fn new(source: &'a str, tree: &Map) -> Self {
+        let line_break = if source
+            .split('\n')
+            .next()
+            .is_some_and(|line| line.ends_with('\r'))
+        {
+            "\r\n"
+        } else {
+            "\n"
+        };
+        Self {
+            source,
+            step: step(tree),
+            line_break,
+            splice: Splice::default(),
+        }
+    }
+
+    /// Blanks per level of this text: those of its first nested map, else four.
+    #[must_use]
+    pub fn step(&self) -> usize {
+        self.step
+    }
+
+    /// Puts `new` in the place of `leaf`, which stands at `site`.
+    pub fn replace_leaf(&mut self, leaf: &Leaf, site: Site, new: &Scalar<'_>) {
+        let Written { mut inline, body } = write::write(new, self.room(leaf.span, site));
+        let before = self.source.as_bytes().get(leaf.span.start.wrapping_sub(1));
+        if leaf.span.is_empty() && !matches!(before, Some(b' ' | b'\t' | b'\n')) {
+            inline.insert(0, ' ');
+        }
+        let body = body.unwrap_or_default();
+        let (head, below) = self.parts(leaf);
+        self.splice.replace(head, inline);
+        self.splice.replace(below, body);
+    }
+
+    /// Puts the text of `old_slice`, as it stood in another version of the file, in the place of `leaf`.
+    pub fn replace_leaf_verbatim(&mut self, leaf: &Leaf, slice: &str) {
+        let (head, below) = self.parts(leaf);
+        self.splice.replace(head, Secret::from_text(slice));
+        self.splice.remove(below);
+    }
+
+    /// The part of `leaf` on the line of its key, and the part below (for a block scalar: its lines; else
+    /// nothing, at the end of the line).
+    fn parts(&self, leaf: &Leaf) -> (Span, Span) {
+        let text = &self.source[leaf.span.start..leaf.span.end];
+        if !text.starts_with(['|', '>']) {
+            let end = self.line_end(leaf.span.end);
+            return (leaf.span, Span { start: end, end });
+        }
+        let header = text
+            .bytes()
+            .take_while(|byte| b"|>+-123456789".contains(byte))
+            .count();
+        let head = Span {
+            start: leaf.span.start,
+            end: leaf.span.start + header,
+        };
+        let line_end = self.line_end(head.end);
+        (
+            head,
+            Span {
+                start: line_end,
+                end: leaf.span.end.max(line_end),
+            },
+        )
+    }
+
+    fn room(&self, span: Span, site: Site) -> Room<'static> {
+        let indent = site.column + self.step.max(2);
+        let next = self.next_indent(span.end);
+        let block = site.layout == Layout::Block && next.is_none_or(|next| next < indent);
+        Room {
+            layout: site.layout,
+            block: block.then_some(indent),
+            line_break: self.line_break,
+        }
+    }
+
+    /// Indentation of the next line with anything on it behind the byte `at`.
+    fn next_indent(&self, at: usize) -> Option<usize> {
+        let rest = self.source.get(self.line_end(at)..)?;
+        let line = rest.lines().skip(1).find(|line| !line.trim().is_empty())?;
+        Some(line.len() - line.trim_start_matches(' ').len())
+    }
+
+    /// The line break (or end of text) at or behind the byte `at`.
+    fn line_end(&self, at: usize) -> usize {
+        let line = self.source[at..]
+            .find('\n')
+            .map_or(self.source.len(), |length| at + length);
+        if line > at && self.source.as_bytes().get(line - 1) == Some(&b'\r') {
+            line - 1
+        } else {
+            line
+        }
+    }
+
+    /// Behind the line break of the line that the byte `at` lies in.
+    fn next_line(&self, at: usize) -> usize {
+        self.source[at..]
+            .find('\n')
+            .map_or(self.source.len(), |length| at + length + 1)
+    }
+
+    fn line_start(&self, at: usize) -> usize {
+        self.source[..at].rfind('\n').map_or(0, |place| place + 1)
+    }
+
+    fn begins_line(&self, at: usize) -> bool {
+        let prefix = &self.source[self.line_start(at)..at];
+        prefix
+            .trim_start_matches('\u{FEFF}')
+            .bytes()
+            .all(|byte| byte == b' ')
+    }
+
+    /// Puts `text` in the place of what follows the `#` of `comment`.
+    pub fn replace_comment(&mut self, comment: &Comment, text: &str) {
+        self.splice.replace(comment.span, format!("#{text}"));
+    }
+
+    /// Turns `comment`, which stands where a dash could, into a list item.
+    pub fn comment_to_item(&mut self, comment: &Comment, text: &str) {
+        self.splice.replace(comment.span, format!("- {text}"));
+    }
+
+    /// Turns the list item at `item`, a scalar, with its dash into a comment. In flow style it is taken out, since a
+    /// comment would hide what follows it.
+    pub fn item_to_comment(&mut self, item: Span, site: Site, text: &str) {
+        let before = self.source[..item.start].trim_end_matches([' ', '\t']);
+        if site.layout == Layout::Block && before.ends_with('-') {
+            let span = Span {
+                start: before.len() - 1,
+                end: item.end,
+            };
+            self.splice.replace(span, format!("#{text}"));
+            return;
+        }
+        let rest = &self.source[item.end..];
+        let comma = rest.len() - rest.trim_start().strip_prefix(',').unwrap_or(rest).len();
+        self.splice.remove(Span {
+            start: item.start,
+            end: item.end + comma,
+        });
+    }
+
+    /// Takes `entry` out of `map`. A map that loses its last entry is written `{}`.
+    pub fn remove_entry(&mut self, map: &Map, entry: &Entry) {
+        let place = map.entries().position(|other| std::ptr::eq(other, entry));
+        let place = place.unwrap_or_default();
+        let next = map.entries().nth(place + 1);
+        let previous = place
+            .checked_sub(1)
+            .and_then(|place| map.entries().nth(place));
+        let Span { start, end } = entry.span;
+        match (map.layout, next, previous) {
+            (Layout::Flow, Some(next), _) => self.splice.remove(Span {
+                start,
+                end: next.span.start,
+            }),
+            (Layout::Flow, None, Some(previous)) => self.splice.remove(Span {
+                start: previous.span.end,
+                end,
+            }),
+            (Layout::Flow, None, None) => self.splice.remove(entry.span),
+            (Layout::Block, None, None) => self.splice.replace(entry.span, Secret::from_text("{}")),
+            (Layout::Block, Some(next), _) if !self.begins_line(start) => {
+                self.splice.remove(Span {
+                    start,
+                    end: next.span.start,
+                });
+            }
+            (Layout::Block, ..) => self.remove_lines(entry),
+        }
+    }
+
+    /// Takes out the lines of `entry`, which begins one.
+    pub fn remove_lines(&mut self, entry: &Entry) {
+        let Span { start, end } = entry.span;
+        let lines = Span {
+            start: self.line_start(start),
+            end: self.next_line(end),
+        };
+        self.splice.remove(lines);
+    }
+
+    /// Appends an entry to `map`, behind `last` (its last entry that counts).
+    pub fn append_entry(
+        &mut self,
+        map: &Map,
+        last: Option<&Entry>,
+        key: &[&str],
+        value: &Scalar<'_>,
+    ) {
+        let column = column(map.position.column);
+        match (map.layout, last) {
+            (Layout::Block, Some(last)) => {
+                let entry = self.entry_text(key, value, column);
+                let end = self.line_end(last.span.end);
+                self.splice.insert(
+                    end,
+                    format!("{}{}{entry}", self.line_break, " ".repeat(column)),
+                );
+            }
+            // Only the root can be a block map without entries.
+            (Layout::Block, None) => {
+                let entry = format!("{}\n", self.entry_text(key, value, 0));
+                self.append_lines(&Secret::from(entry.replace("\r\n", "\n")));
+            }
+            (Layout::Flow, Some(last)) => {
+                self.splice.insert(
+                    last.span.end,
+                    format!(", {}", Self::flow_entry_text(key, value)),
+                );
+            }
+            (Layout::Flow, None) => self.fill_braces(map, key, value),
+        }
+    }
+
+    /// Writes the first entry of a map that was written `{}`.
+    fn fill_braces(&mut self, map: &Map, key: &[&str], value: &Scalar<'_>) {
+        let empty = self.source[map.span.start + 1..map.span.end - 1]
+            .trim()
+            .is_empty();
+        let before = &self.source[..map.span.start];
+        let alone = empty && self.line_end(map.span.end) == map.span.end;
+        if alone && self.begins_line(map.span.start) {
+            let entry = self.entry_text(key, value, column(map.position.column));
+            self.splice.replace(map.span, entry);
+        } else if alone && before.trim_end_matches(' ').ends_with(':') {
+            let start = before.trim_end_matches(' ').len();
+            let line = &self.source[self.line_start(start)..start];
+            let column = line.len() - line.trim_start_matches([' ', '-']).len() + self.step;
+            let entry = self.entry_text(key, value, column);
+            let text = format!("{}{}{entry}", self.line_break, " ".repeat(column));
+            self.splice.replace(
+                Span {
+                    start,
+                    end: map.span.end,
+                },
+                text,
+            );
+        } else {
+            self.splice
+                .insert(map.span.start + 1, Self::flow_entry_text(key, value));
+        }
+    }
+
+    /// Writes entries in the place of a value that is nothing (`secrets:`) below a key at `column`.
+    pub fn fill_null(&mut self, leaf: &Leaf, site: Site, key: &[&str], value: &Scalar<'_>) {
+        if site.layout == Layout::Flow {
+            self.splice.replace(
+                leaf.span,
+                format!(" {{{}}}", Self::flow_entry_text(key, value)),
+            );
+            return;
+        }
+        let column = site.column + self.step;
+        let entry = self.entry_text(key, value, column);
+        self.splice.remove(leaf.span);
+        let text = format!("{}{}{entry}", self.line_break, " ".repeat(column));
+        self.splice.insert(self.line_end(leaf.span.end), text);
+    }
+
+    /// `a: {b: value}` as block lines: the first not indented, the others for a map at `column`.
+    fn entry_text(&self, keys: &[&str], value: &Scalar<'_>, column: usize) -> String {
+        let mut text = String::new();
+        for (depth, key) in keys.iter().enumerate() {
+            if depth > 0 {
+                text.push_str(self.line_break);
+                text.extend(std::iter::repeat_n(' ', column + depth * self.step));
+            }
+            text.push_str(&quoted_where_needed(key, Layout::Block));
+            text.push(':');
+        }
+        let block = Some(column + keys.len() * self.step);
+        let written = write::write(
+            value,
+            Room {
+                layout: Layout::Block,
+                block,
+                line_break: self.line_break,
+            },
+        );
+        text.push(' ');
+        text.push_str(&written.inline);
+        text.push_str(&written.body.unwrap_or_default());
+        text
+    }
+
+    fn flow_entry_text(keys: &[&str], value: &Scalar<'_>) -> String {
+        let written = write::write(
+            value,
+            Room {
+                layout: Layout::Flow,
+                block: None,
+                line_break: "\n",
+            },
+        );
+        let mut text = written.inline;
+        for (depth, key) in keys.iter().rev().enumerate() {
+            let key = quoted_where_needed(key, Layout::Flow);
+            text = if depth == 0 {
+                format!("{key}: {text}")
+            } else {
+                format!("{key}: {{{text}}}")
+            };
+        }
+        text
+    }
+
+    /// Puts `lines` (each with its line break) at the end of the text.
+    pub fn append_lines(&mut self, lines: &Secret) {
+        let missing = !self.source.is_empty() && !self.source.ends_with('\n');
+        let lines = self.with_line_breaks(lines);
+        let gap = if missing { self.line_break } else { "" };
+        self.splice
+            .insert(self.source.len(), format!("{gap}{lines}"));
+    }
+
+    /// Puts `lines` (each with its line break) in front of `entry`, which begins a line.
+    pub fn insert_lines_before(&mut self, entry: &Entry, lines: &Secret) {
+        let at = self.line_start(entry.span.start);
+        let lines = self.with_line_breaks(lines);
+        self.splice.insert(at, lines);
+    }
+
+    /// Puts `lines` (each with its line break) behind the lines of `entry`.
+    pub fn insert_lines_behind(&mut self, entry: &Entry, lines: &Secret) {
+        let at = self.next_line(entry.span.end);
+        let missing = at == self.source.len() && !self.source.ends_with('\n');
+        let gap = if missing { self.line_break } else { "" };
+        let lines = self.with_line_breaks(lines);
+        self.splice.insert(at, format!("{gap}{lines}"));
+    }
+
+    /// `lines` with the line breaks of this text.
+    fn with_line_breaks(&self, lines: &Secret) -> String {
+        let lines = lines.expose_text().unwrap_or_default();
+        if self.line_break == "\r\n" {
+            lines.replace('\n', "\r\n")
+        } else {
+            lines.to_owned()
+        }
+    }
+
+    /// The text with all edits made.
+    #[must_use]
+    pub fn finish(self) -> Secret {
+        self.splice.apply(self.source)
+    }
+}
+
+/// Blanks per level: those of the first nested block map at the root, else four.
+fn step(tree: &Map) -> usize {
+    tree.entries()
+        .find_map(|entry| match &entry.value {
+            Node::Map(map) if map.layout == Layout::Block => Some(column(map.position.column)),
+            _ => None,
+        })
+        .filter(|step| (1..=9).contains(step))
+        .unwrap_or(4)
+}

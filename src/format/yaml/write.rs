@@ -1,0 +1,286 @@
+//! How scalars, keys and whole maps are written, so that readers of YAML 1.1 and 1.2 agree on them.
+
+use crate::format::scalar;
+use crate::secret::Secret;
+use crate::tree::{Kind, Layout, Leaf, ListItem, Map, MapItem, Node, Style};
+
+/// A scalar to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct Scalar<'a> {
+    /// Its type. Only text is ever quoted.
+    pub kind: Kind,
+    /// Its text; for other types the form in which it shall stand.
+    pub text: &'a str,
+    /// The style to use where it can carry the text.
+    pub style: Style,
+}
+
+impl<'a> Scalar<'a> {
+    /// Text, without quotes where none are needed.
+    #[must_use]
+    pub fn text(text: &'a str) -> Self {
+        Self {
+            kind: Kind::Text,
+            text,
+            style: Style::Plain,
+        }
+    }
+}
+
+/// A written scalar: what stands on the line of its key, and the lines below for a block scalar.
+pub(super) struct Written {
+    pub(super) inline: String,
+    pub(super) body: Option<String>,
+}
+
+/// What a scalar's surroundings allow.
+#[derive(Clone, Copy)]
+pub(super) struct Room<'a> {
+    pub(super) layout: Layout,
+    /// Indentation of the lines of a block scalar; `None` where none may stand.
+    pub(super) block: Option<usize>,
+    pub(super) line_break: &'a str,
+}
+
+/// Writes `scalar` into `room`.
+pub(super) fn write(scalar: &Scalar<'_>, room: Room<'_>) -> Written {
+    let inline = |inline: String| Written { inline, body: None };
+    let text = scalar.text;
+    match scalar.kind {
+        Kind::Null => return inline("null".to_owned()),
+        Kind::Float => return inline(float_literal(text).to_owned()),
+        Kind::Bool | Kind::Int | Kind::Time => return inline(text.to_owned()),
+        Kind::Text => {}
+    }
+    match (scalar.style, room.block) {
+        (Style::DoubleQuoted, _) => inline(double_quoted(text)),
+        (Style::SingleQuoted, _) if fits_single_quotes(text) => inline(single_quoted(text)),
+        (_, Some(indent)) if fits_literal(text) => literal(text, indent, room.line_break),
+        _ => inline(quoted_where_needed(text, room.layout)),
+    }
+}
+
+/// How YAML spells the floats that have no digits.
+fn float_literal(text: &str) -> &str {
+    match text {
+        "NaN" => ".nan",
+        "+Inf" => ".inf",
+        "-Inf" => "-.inf",
+        digits => digits,
+    }
+}
+
+/// `text` as one plain or quoted scalar in block style, such that every reader takes it for this text.
+#[must_use]
+pub fn text_scalar(text: &str) -> String {
+    quoted_where_needed(text, Layout::Block)
+}
+
+/// Plain where that is safe; double quotes where the type would be in doubt or something must be
+/// escaped; else single quotes.
+pub(super) fn quoted_where_needed(text: &str, layout: Layout) -> String {
+    if scalar::may_read_as_another_type(text) || !fits_single_quotes(text) {
+        double_quoted(text)
+    } else if fits_plain(text, layout) {
+        text.to_owned()
+    } else if layout == Layout::Flow && !text.contains(['"', '\\']) {
+        double_quoted(text)
+    } else {
+        single_quoted(text)
+    }
+}
+
+fn fits_plain(text: &str, layout: Layout) -> bool {
+    let first_is_safe = |first: char| !"-?:,[]{}#&*!|>'\"%@` \t".contains(first);
+    text.starts_with(first_is_safe)
+        && !text.ends_with([' ', '\t', ':'])
+        && !text.contains(": ")
+        && !text.contains(":\t")
+        && !text.contains(" #")
+        && !text.contains('\t')
+        && (layout == Layout::Block || !text.contains([',', '[', ']', '{', '}']))
+}
+
+/// Whether no character of `text` needs an escape.
+fn fits_single_quotes(text: &str) -> bool {
+    text.chars()
+        .all(|each| !needs_escape(each) && each != '\t' && each != '\n')
+}
+
+fn needs_escape(each: char) -> bool {
+    let is_break = matches!(each, '\u{85}' | '\u{2028}' | '\u{2029}');
+    let special = matches!(each, '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}');
+    (each.is_control() && each != '\t' && each != '\n') || is_break || special
+}
+
+fn single_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn double_quoted(text: &str) -> String {
+    use std::fmt::Write as _;
+    // Reserved for the longest escape of every byte, so that no copy is left behind unwiped.
+    let mut result = String::with_capacity(text.len() * 6 + 2);
+    result.push('"');
+    for each in text.chars() {
+        match each {
+            '"' => result.push_str("\\\""),
+            '\\' => result.push_str("\\\\"),
+            '\n' => result.push_str("\\n"),
+            '\t' => result.push_str("\\t"),
+            '\r' => result.push_str("\\r"),
+            '\0' => result.push_str("\\0"),
+            _ if needs_escape(each) && u32::from(each) < 0x100 => {
+                let _ = write!(result, "\\x{:02X}", u32::from(each));
+            }
+            _ if needs_escape(each) => {
+                let _ = write!(result, "\\u{:04X}", u32::from(each));
+            }
+            _ => result.push(each),
+        }
+    }
+    result.push('"');
+    result
+}
+
+/// Whether a literal block holds `text` safely: several lines, none of which ends in a blank, no blank
+/// or tab or empty line at the start, at most one line break at the end.
+fn fits_literal(text: &str) -> bool {
+    let trailing_blank = |line: &str| line.ends_with([' ', '\t']);
+    text.contains('\n')
+        && !text.starts_with([' ', '\t', '\n'])
+        && !text.ends_with("\n\n")
+        && !text.chars().any(needs_escape)
+        && !text.split('\n').any(trailing_blank)
+}
+
+fn literal(text: &str, indent: usize, line_break: &str) -> Written {
+    let (lines, chomp) = match text.strip_suffix('\n') {
+        Some(lines) => (lines, ""),
+        None => (text, "-"),
+    };
+    let added = lines.matches('\n').count() + 1;
+    let mut body = String::with_capacity(lines.len() + added * (indent + line_break.len()));
+    for line in lines.split('\n') {
+        body.push_str(line_break);
+        if !line.is_empty() {
+            body.extend(std::iter::repeat_n(' ', indent));
+            body.push_str(line);
+        }
+    }
+    Written {
+        inline: format!("|{chomp}"),
+        body: Some(body),
+    }
+}
+
+/// Writes `map` in block style, `indent` blanks deep and `step` blanks deeper per level, with a line
+/// break behind each line. Comments are written, too; styles are chosen anew.
+#[must_use]
+pub fn render(map: &Map, indent: usize, step: usize) -> Secret {
+    let mut printer = Printer {
+        text: String::new(),
+        step,
+    };
+    printer.map(map, indent, false);
+    Secret::from(printer.text)
+}
+
+/// The `:` and `-` of block style, and what follows them.
+struct Printer {
+    text: String,
+    step: usize,
+}
+
+impl Printer {
+    fn indent(&mut self, indent: usize) {
+        self.text.extend(std::iter::repeat_n(' ', indent));
+    }
+
+    /// `begun`: the first entry stands behind a dash that is already written.
+    fn map(&mut self, map: &Map, indent: usize, mut begun: bool) {
+        for item in &map.items {
+            if !std::mem::take(&mut begun) {
+                self.indent(indent);
+            }
+            match item {
+                MapItem::Comment(comment) => {
+                    self.text.push('#');
+                    self.text
+                        .push_str(comment.text.expose_text().unwrap_or_default());
+                    self.text.push('\n');
+                }
+                MapItem::Entry(entry) => {
+                    self.text
+                        .push_str(&quoted_where_needed(&entry.key, Layout::Block));
+                    self.text.push(':');
+                    self.value(&entry.value, indent, indent + self.step);
+                }
+            }
+        }
+    }
+
+    /// A value behind a colon whose key is indented by `indent`.
+    fn value(&mut self, node: &Node, indent: usize, below: usize) {
+        match node {
+            Node::Map(map) if map.entries().next().is_none() => self.text.push_str(" {}\n"),
+            Node::List(list) if list.nodes().next().is_none() => self.text.push_str(" []\n"),
+            Node::Map(map) => {
+                self.text.push('\n');
+                self.map(map, below, false);
+            }
+            Node::List(list) => {
+                self.text.push('\n');
+                for item in &list.items {
+                    self.item(item, indent + self.step);
+                }
+            }
+            Node::Leaf(leaf) => {
+                self.text.push(' ');
+                self.leaf(leaf, below);
+            }
+        }
+    }
+
+    fn item(&mut self, item: &ListItem, indent: usize) {
+        self.indent(indent);
+        match item {
+            ListItem::Comment(comment) => {
+                self.text.push('#');
+                self.text
+                    .push_str(comment.text.expose_text().unwrap_or_default());
+                self.text.push('\n');
+            }
+            ListItem::Node(Node::Leaf(leaf)) => {
+                self.text.push_str("- ");
+                self.leaf(leaf, indent + self.step);
+            }
+            ListItem::Node(Node::Map(map)) if map.entries().next().is_some() => {
+                self.text.push_str("- ");
+                self.map(map, indent + 2, true);
+            }
+            ListItem::Node(other) => {
+                self.text.push('-');
+                self.value(other, indent, indent + self.step);
+            }
+        }
+    }
+
+    fn leaf(&mut self, leaf: &Leaf, below: usize) {
+        let text = leaf.text.expose_text().unwrap_or_default();
+        let scalar = Scalar {
+            kind: leaf.kind,
+            text,
+            style: Style::Plain,
+        };
+        let room = Room {
+            layout: Layout::Block,
+            block: Some(below),
+            line_break: "\n",
+        };
+        let written = write(&scalar, room);
+        self.text.push_str(&written.inline);
+        self.text.push_str(&written.body.unwrap_or_default());
+        self.text.push('\n');
+    }
+}

@@ -1,0 +1,200 @@
+//! The selection rule: which values of a file are encrypted.
+
+use regex::Regex;
+
+/// One of the six rules of SOPS. Suffixes and patterns look at every key on the way to a value, the
+/// comment rules at the comments above it.
+#[derive(Debug, Clone)]
+pub enum Rule {
+    /// Everything but what lies below a key with this suffix.
+    UnencryptedSuffix(String),
+    /// Only what lies below a key with this suffix.
+    EncryptedSuffix(String),
+    /// Everything but what lies below a key that matches.
+    UnencryptedRegex(Pattern),
+    /// Only what lies below a key that matches.
+    EncryptedRegex(Pattern),
+    /// Everything but what stands below a comment that matches.
+    UnencryptedCommentRegex(Pattern),
+    /// Only what stands below a comment that matches.
+    EncryptedCommentRegex(Pattern),
+}
+
+/// A regular expression and how it was written.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    regex: Regex,
+    text: String,
+}
+
+impl Pattern {
+    fn new(text: &str) -> Result<Self, InvalidRule> {
+        let regex = Regex::new(&without_literal_spans(text));
+        let regex = regex.map_err(|_| InvalidRule::Pattern {
+            pattern: text.to_owned(),
+        })?;
+        Ok(Self {
+            regex,
+            text: text.to_owned(),
+        })
+    }
+}
+
+/// A selection rule that cannot be followed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRule {
+    /// Not a regular expression that this program understands.
+    #[error("the pattern \"{pattern}\" is not one that can be followed")]
+    Pattern {
+        /// The pattern; a rule is no secret.
+        pattern: String,
+    },
+    /// There may be one at most.
+    #[error("there are two selection rules, {first} and {second}")]
+    Two {
+        /// Name of one.
+        first: &'static str,
+        /// Name of the other.
+        second: &'static str,
+    },
+}
+
+impl Rule {
+    /// The pattern of environment documents: sections `secrets` and fields `password`.
+    pub const ENVIRONMENT_PATTERN: &str = "^(secrets|password)$";
+    /// Names of the rules in the file.
+    pub(super) const NAMES: [&'static str; 6] = [
+        "unencrypted_suffix",
+        "encrypted_suffix",
+        "unencrypted_regex",
+        "encrypted_regex",
+        "unencrypted_comment_regex",
+        "encrypted_comment_regex",
+    ];
+
+    /// The rule of environment documents, `encrypted_regex: ^(secrets|password)$`.
+    ///
+    /// # Errors
+    /// Never, since the pattern is valid.
+    pub fn environment() -> Result<Self, InvalidRule> {
+        Pattern::new(Self::ENVIRONMENT_PATTERN).map(Self::EncryptedRegex)
+    }
+
+    /// The rule of a file that names none: `unencrypted_suffix: _unencrypted`.
+    #[must_use]
+    pub fn fallback() -> Self {
+        Self::UnencryptedSuffix("_unencrypted".to_owned())
+    }
+
+    /// The rule called `name` in a file, with its argument.
+    ///
+    /// # Errors
+    /// When the argument is no pattern that can be followed. `None` for a name that is no rule.
+    pub fn named(name: &str, argument: &str) -> Option<Result<Self, InvalidRule>> {
+        let suffix = argument.to_owned();
+        let rule = match name {
+            "unencrypted_suffix" => Ok(Self::UnencryptedSuffix(suffix)),
+            "encrypted_suffix" => Ok(Self::EncryptedSuffix(suffix)),
+            "unencrypted_regex" => Pattern::new(argument).map(Self::UnencryptedRegex),
+            "encrypted_regex" => Pattern::new(argument).map(Self::EncryptedRegex),
+            "unencrypted_comment_regex" => {
+                Pattern::new(argument).map(Self::UnencryptedCommentRegex)
+            }
+            "encrypted_comment_regex" => Pattern::new(argument).map(Self::EncryptedCommentRegex),
+            _ => return None,
+        };
+        Some(rule)
+    }
+
+    /// Name of the rule in the file.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::UnencryptedSuffix(_) => "unencrypted_suffix",
+            Self::EncryptedSuffix(_) => "encrypted_suffix",
+            Self::UnencryptedRegex(_) => "unencrypted_regex",
+            Self::EncryptedRegex(_) => "encrypted_regex",
+            Self::UnencryptedCommentRegex(_) => "unencrypted_comment_regex",
+            Self::EncryptedCommentRegex(_) => "encrypted_comment_regex",
+        }
+    }
+
+    /// Its argument in the file: the suffix or the pattern.
+    #[must_use]
+    pub fn argument(&self) -> &str {
+        match self {
+            Self::UnencryptedSuffix(suffix) | Self::EncryptedSuffix(suffix) => suffix,
+            Self::UnencryptedRegex(pattern)
+            | Self::EncryptedRegex(pattern)
+            | Self::UnencryptedCommentRegex(pattern)
+            | Self::EncryptedCommentRegex(pattern) => &pattern.text,
+        }
+    }
+
+    /// Whether what stands below a hit is encrypted; everything else is the opposite.
+    pub(super) fn hit_encrypts(&self) -> bool {
+        matches!(
+            self,
+            Self::EncryptedSuffix(_) | Self::EncryptedRegex(_) | Self::EncryptedCommentRegex(_)
+        )
+    }
+
+    /// Whether `key` is a hit.
+    pub(super) fn hits_key(&self, key: &str) -> bool {
+        match self {
+            Self::UnencryptedSuffix(suffix) | Self::EncryptedSuffix(suffix) => {
+                key.ends_with(suffix)
+            }
+            Self::UnencryptedRegex(pattern) | Self::EncryptedRegex(pattern) => {
+                pattern.regex.is_match(key)
+            }
+            Self::UnencryptedCommentRegex(_) | Self::EncryptedCommentRegex(_) => false,
+        }
+    }
+
+    /// Whether the text of a comment is a hit.
+    pub(super) fn hits_comment(&self, text: &str) -> bool {
+        match self {
+            Self::UnencryptedCommentRegex(pattern) | Self::EncryptedCommentRegex(pattern) => {
+                pattern.regex.is_match(text)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Writes `\Q…\E`, which Go knows and this engine does not, as escaped characters.
+fn without_literal_spans(pattern: &str) -> String {
+    let mut result = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some((before, after)) = rest.split_once("\\Q") {
+        let (literal, after) = after.split_once("\\E").unwrap_or((after, ""));
+        result.push_str(before);
+        result.push_str(&regex::escape(literal));
+        rest = after;
+    }
+    result.push_str(rest);
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_look_at_single_keys_unanchored() {
+        let rule = Rule::named("encrypted_regex", "data").unwrap().unwrap();
+        assert!(rule.hits_key("metadata") && !rule.hits_key("dat"));
+        let rule = Rule::environment().unwrap();
+        assert!(rule.hits_key("secrets") && !rule.hits_key("secrets_old"));
+    }
+
+    #[test]
+    fn literal_spans_of_go_are_understood() {
+        let rule = Rule::named("encrypted_regex", r"^\Qdb.\E[a-z]+$")
+            .unwrap()
+            .unwrap();
+        assert!(rule.hits_key("db.x") && !rule.hits_key("dbxx"));
+        assert!(Rule::named("encrypted_regex", "(").unwrap().is_err());
+    }
+}

@@ -1,0 +1,88 @@
+//! Values with their types: from the tree to bytes that are encrypted, and back.
+
+use crate::crypto::value::{ValueError, ValueType};
+use crate::format::scalar;
+use crate::secret::Secret;
+use crate::tree::{Kind, Leaf};
+
+/// A value in the one form that is encrypted and authenticated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Plain {
+    pub(super) kind: ValueType,
+    pub(super) bytes: Secret,
+}
+
+impl Plain {
+    /// The value of a leaf; `None` for nothing, which is neither encrypted nor authenticated.
+    pub(super) fn of_leaf(leaf: &Leaf) -> Option<Self> {
+        let kind = match leaf.kind {
+            Kind::Null => return None,
+            Kind::Bool => ValueType::Bool,
+            Kind::Int => ValueType::Int,
+            Kind::Float => ValueType::Float,
+            Kind::Time => ValueType::Time,
+            Kind::Text => ValueType::Str,
+        };
+        if kind == ValueType::Str {
+            return Some(Self {
+                kind,
+                bytes: leaf.text.clone(),
+            });
+        }
+        let typed = leaf.text.expose_text().unwrap_or_default();
+        // What was decrypted is in normal form already, where that is not how the format writes it.
+        let normal = scalar::normal_form(leaf.kind, typed).unwrap_or_else(|| typed.to_owned());
+        Some(Self {
+            kind,
+            bytes: Secret::from(normal),
+        })
+    }
+
+    /// Reads decrypted bytes as the type that stands beside them: the leaf's type, the text that a tree
+    /// shows, and the normal form.
+    pub(super) fn read(kind: ValueType, bytes: Secret) -> Result<(Kind, Secret, Self), ValueError> {
+        let (leaf, text, normal) = match kind {
+            ValueType::Str | ValueType::Bytes => (Kind::Text, bytes.clone(), bytes),
+            ValueType::Comment => return Err(ValueError::Damaged),
+            ValueType::Int => same(
+                Kind::Int,
+                scalar::parse_int(utf8(&bytes)?).map(|int| int.to_string()),
+            )?,
+            ValueType::Float => same(
+                Kind::Float,
+                scalar::parse_float(utf8(&bytes)?).map(scalar::float_form),
+            )?,
+            ValueType::Time => same(Kind::Time, scalar::parse_rfc3339(utf8(&bytes)?))?,
+            ValueType::Bool => {
+                let yes = scalar::parse_bool(utf8(&bytes)?).ok_or(ValueError::Damaged)?;
+                let (text, normal) = if yes {
+                    ("true", "True")
+                } else {
+                    ("false", "False")
+                };
+                (
+                    Kind::Bool,
+                    Secret::from_text(text),
+                    Secret::from_text(normal),
+                )
+            }
+        };
+        Ok((
+            leaf,
+            text,
+            Self {
+                kind,
+                bytes: normal,
+            },
+        ))
+    }
+}
+
+fn utf8(bytes: &Secret) -> Result<&str, ValueError> {
+    bytes.expose_text().ok_or(ValueError::Damaged)
+}
+
+fn same(kind: Kind, text: Option<String>) -> Result<(Kind, Secret, Secret), ValueError> {
+    let text = Secret::from(text.ok_or(ValueError::Damaged)?);
+    Ok((kind, text.clone(), text))
+}
