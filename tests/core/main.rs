@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod document;
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod manifests;
 #[cfg(test)]
 mod packages;
