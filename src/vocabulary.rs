@@ -45,6 +45,8 @@ pub const SOURCE_PATH: &str = "sealctl.dev/source-path";
 pub const REQUESTED_AT: &str = "sealctl.dev/requested-at";
 /// On a SealedEnv: free text, shown while suspended.
 pub const SUSPEND_REASON: &str = "sealctl.dev/suspend-reason";
+/// On a SealedEnv: revision for which the guard against mass deletion is lifted.
+pub const CONFIRM_DELETION: &str = "sealctl.dev/confirm-deletion";
 /// On a SealedEnv and a Job: id of a superuser run.
 pub const BOOTSTRAP_ID: &str = "sealctl.dev/bootstrap-id";
 /// On a foreign object: name of the SealedEnv that may take it over.

@@ -420,12 +420,8 @@ impl Call {
 
     fn error(&self, code: u16, class: Class) -> ApiError {
         ApiError {
-            verb: self.verb,
-            place: self.place.clone(),
             code,
-            class,
-            field: None,
-            retry_after: None,
+            ..ApiError::new(self.verb, &self.place, class)
         }
     }
 }

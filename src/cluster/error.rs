@@ -151,6 +151,36 @@ pub enum Class {
 }
 
 impl ApiError {
+    /// A failure without an answer of the server.
+    pub(super) fn new(verb: Verb, place: &Place, class: Class) -> Self {
+        Self {
+            verb,
+            place: place.clone(),
+            code: 0,
+            class,
+            field: None,
+            retry_after: None,
+        }
+    }
+
+    /// Reads a failure of kube's client, as watches give it.
+    pub(super) fn from_client(verb: Verb, place: &Place, error: &kube::Error) -> Self {
+        let kube::Error::Api(status) = error else {
+            return Self::new(verb, place, Class::Unavailable);
+        };
+        // A body that is no JSON becomes the message of such a status.
+        let body = match status.reason.as_str() {
+            "Failed to parse error data" => Vec::new(),
+            _ => serde_json::to_vec(status).unwrap_or_default(),
+        };
+        let refusal = Refusal {
+            code: status.code,
+            body: &body,
+            retry_after: None,
+        };
+        refusal.classify(verb, place)
+    }
+
     /// Whether a write may have been performed although it failed: read back, then decide.
     #[must_use]
     pub fn is_outcome_unknown(&self) -> bool {

@@ -1,0 +1,594 @@
+//! Watches: what exists and changes, as extracts, one task per kind (and namespace).
+//!
+//! List, then watch from there, over and over. A list replaces what was known, so that deletions that
+//! nobody saw are noticed. Each watch has a back-off of its own; a kind that is forbidden slows no
+//! other. An object that cannot be read is named and skipped.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::{AsyncBufReadExt as _, StreamExt as _};
+use http::Request;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::client::{Requests, jitter};
+use super::error::{ApiError, Class, Verb};
+use super::extract;
+use super::kind::{Kind, Place};
+use super::sealed_env::SealedEnvSeen;
+use crate::env::WorkloadKind;
+use crate::name::{EnvName, Namespace};
+use crate::plan::snapshot::{JobSeen, Workload};
+use crate::telemetry::metrics::ByRelist;
+
+/// First pause after an error.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(800);
+/// Longest pause between errors.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A watch must begin to answer within this time.
+const START: Duration = Duration::from_secs(10);
+/// About how long one watch request lives. Load balancers drop quiet connections later than this.
+const WATCH: Duration = Duration::from_secs(95);
+/// Silence beyond the end of a watch request means a dead connection.
+const GRACE: Duration = Duration::from_secs(10);
+/// Objects in a page of a list.
+const PAGE: u32 = 500;
+/// SealedEnvs in a page: each may be 1 MiB.
+const SEALED_ENV_PAGE: u32 = 16;
+
+/// Something that a watch saw.
+#[derive(Debug)]
+pub enum Watched {
+    /// A SealedEnv of a served environment.
+    SealedEnv {
+        /// The environment of the watch.
+        environment: EnvName,
+        /// The namespace of the watch; `None` for all.
+        namespace: Option<String>,
+        /// What happened.
+        change: SealedEnvChange,
+    },
+    /// A workload.
+    Workload {
+        /// The namespace of the watch; `None` for all.
+        namespace: Option<String>,
+        /// Its kind.
+        kind: WorkloadKind,
+        /// What happened; with the namespace of each.
+        change: Change<(String, Workload)>,
+    },
+    /// A Job.
+    Job {
+        /// The namespace of the watch; `None` for all.
+        namespace: Option<String>,
+        /// What happened; with the namespace of each.
+        change: Change<(String, JobSeen)>,
+    },
+    /// An object that cannot be read was skipped.
+    Unreadable(Place),
+    /// A watch does not work at the moment, and is tried again.
+    Failing {
+        /// Of which kind.
+        kind: Kind,
+        /// In which namespace; `None` for all.
+        namespace: Option<String>,
+        /// Why.
+        error: ApiError,
+    },
+    /// A watch that failed works again.
+    Recovered {
+        /// Of which kind.
+        kind: Kind,
+        /// In which namespace; `None` for all.
+        namespace: Option<String>,
+    },
+}
+
+/// A change of a small thing.
+#[derive(Debug)]
+pub enum Change<T> {
+    /// All that exist: what is missing was deleted meanwhile.
+    Replaced(Vec<T>),
+    /// New or changed.
+    Put(T),
+    /// Deleted.
+    Gone {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// A change of a SealedEnv. They are large, so a list comes one by one.
+#[derive(Debug)]
+pub enum SealedEnvChange {
+    /// New, changed, or part of a list.
+    Put(Box<SealedEnvSeen>),
+    /// Deleted.
+    Gone {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// A list is complete: (namespace, name) of all that exist, unreadable ones too.
+    Listed(BTreeSet<(String, String)>),
+}
+
+/// Starts all watches: SealedEnvs of each environment, workloads and Jobs; in each of `namespaces`, or
+/// everywhere when there are none. They end when the receiver is dropped or the set is.
+#[must_use]
+pub fn spawn(
+    requests: &Requests,
+    environments: &[EnvName],
+    namespaces: &[Namespace],
+    sender: &mpsc::Sender<Watched>,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let everywhere = namespaces.is_empty().then_some(None);
+    let named = namespaces
+        .iter()
+        .map(|namespace| Some(namespace.to_string()));
+    for namespace in everywhere.into_iter().chain(named) {
+        let mut start = |kind, target: Target| {
+            let watch = Watch {
+                requests: requests.clone(),
+                kind,
+                namespace: namespace.clone(),
+                target,
+                sender: sender.clone(),
+            };
+            tasks.spawn(watch.run());
+        };
+        for environment in environments {
+            let names = BTreeSet::new();
+            start(
+                Kind::SealedEnv,
+                Target::SealedEnvs {
+                    environment: environment.clone(),
+                    names,
+                },
+            );
+        }
+        for (kind, workload) in [
+            (Kind::Deployment, WorkloadKind::Deployment),
+            (Kind::DaemonSet, WorkloadKind::DaemonSet),
+            (Kind::StatefulSet, WorkloadKind::StatefulSet),
+        ] {
+            start(
+                kind,
+                Target::Workloads {
+                    kind: workload,
+                    list: Some(Vec::new()),
+                },
+            );
+        }
+        start(
+            Kind::Job,
+            Target::Jobs {
+                list: Some(Vec::new()),
+            },
+        );
+    }
+    tasks
+}
+
+/// One watch.
+struct Watch {
+    requests: Requests,
+    kind: Kind,
+    namespace: Option<String>,
+    target: Target,
+    sender: mpsc::Sender<Watched>,
+}
+
+/// What a watch turns objects into. While a list is read, `list` holds what was found so far.
+enum Target {
+    SealedEnvs {
+        environment: EnvName,
+        names: BTreeSet<(String, String)>,
+    },
+    Workloads {
+        kind: WorkloadKind,
+        list: Option<Vec<(String, Workload)>>,
+    },
+    Jobs {
+        list: Option<Vec<(String, JobSeen)>>,
+    },
+}
+
+/// Why following ends.
+enum End {
+    /// Nobody listens any more.
+    Closed,
+    /// The view is lost: list again.
+    Relist,
+    /// A request failed; what is known stays valid.
+    Failed(ApiError),
+}
+
+/// A page of a list.
+#[derive(Deserialize)]
+struct Page {
+    metadata: PageMeta,
+    #[serde(default)]
+    items: Vec<Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct PageMeta {
+    resource_version: String,
+    r#continue: String,
+}
+
+/// A line of a watch.
+#[derive(Deserialize)]
+struct Line {
+    r#type: String,
+    #[serde(default)]
+    object: Value,
+}
+
+impl Watch {
+    async fn run(mut self) {
+        let mut pause = SHORTEST_PAUSE;
+        let mut failing = false;
+        // Where to watch from; none before the first list.
+        let mut version = None;
+        loop {
+            match self.follow(&mut version, &mut failing, &mut pause).await {
+                End::Closed => return,
+                End::Relist => self.forget(&mut version, "expired"),
+                End::Failed(error) => {
+                    // A server that was restored from a backup may not know our version.
+                    if error.class == Class::Expired {
+                        self.forget(&mut version, "expired");
+                    }
+                    if error.class == Class::Unauthorized {
+                        self.requests.connection().renew().await;
+                    }
+                    failing = true;
+                    if self.send(self.failing(error)).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            sleep(jitter(pause)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Lists when there is no version to watch from, then watches until something goes wrong.
+    async fn follow(
+        &mut self,
+        version: &mut Option<String>,
+        failing: &mut bool,
+        pause: &mut Duration,
+    ) -> End {
+        loop {
+            if version.is_none() {
+                match self.list().await {
+                    Ok(listed) => *version = Some(listed),
+                    Err(end) => return end,
+                }
+            }
+            let Some(from) = version else { continue };
+            let watched = self.watch(from, failing, pause).await;
+            match watched {
+                // The server ends each watch after a while: go on from where it was.
+                Ok(()) => {}
+                Err(end) => return end,
+            }
+        }
+    }
+
+    fn forget(&self, version: &mut Option<String>, reason: &str) {
+        *version = None;
+        let labels = ByRelist::new(self.kind.name(), reason);
+        self.requests.metrics().relists.get_or_create(&labels).inc();
+    }
+
+    /// Reads all pages; the version to watch from.
+    async fn list(&mut self) -> Result<String, End> {
+        self.target.begin();
+        let mut next = String::new();
+        loop {
+            let query = self.list_query(&next);
+            let namespace = self.namespace.as_deref();
+            let page = self
+                .requests
+                .list::<Page>(self.kind, namespace, &query)
+                .await;
+            let page = page.map_err(|error| match error.class {
+                // The next page of a list that took too long: begin again.
+                Class::Expired => End::Relist,
+                _ => End::Failed(error),
+            })?;
+            for object in page.items {
+                self.put(object).await?;
+            }
+            if page.metadata.r#continue.is_empty() {
+                let namespace = self.namespace.clone();
+                if let Some(complete) = self.target.end(namespace) {
+                    self.send(complete).await?;
+                }
+                return Ok(page.metadata.resource_version);
+            }
+            next = page.metadata.r#continue;
+        }
+    }
+
+    /// Follows one watch request to its end, moving `version` along.
+    async fn watch(
+        &mut self,
+        version: &mut String,
+        failing: &mut bool,
+        pause: &mut Duration,
+    ) -> Result<(), End> {
+        let life = jitter(WATCH);
+        let path = self.kind.path(self.namespace.as_deref());
+        let seconds = life.as_secs();
+        let selector = self.target.selector();
+        let query = format!(
+            "watch=1&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={version}{selector}"
+        );
+        let request = Request::get(format!("{path}?{query}")).body(Vec::new());
+        let request = request.map_err(|_| End::Failed(self.error(Class::Invalid)))?;
+        let client = self.requests.connection().client();
+        let stream = timeout(START, client.request_stream(request)).await;
+        let stream = stream.map_err(|_| End::Failed(self.error(Class::Timeout)))?;
+        let stream = stream.map_err(|error| self.refused(&error))?;
+        if std::mem::take(failing) {
+            self.send(self.recovered()).await?;
+        }
+        *pause = SHORTEST_PAUSE;
+        let mut lines = std::pin::pin!(stream.lines());
+        loop {
+            match timeout(life + GRACE, lines.next()).await {
+                Ok(Some(Ok(line))) => self.line(&line, version).await?,
+                // The end, a broken connection and silence are alike: go on from the last version.
+                Ok(None) => return Ok(()),
+                Ok(Some(Err(_))) | Err(_) => {
+                    return Err(End::Failed(self.error(Class::Unavailable)));
+                }
+            }
+        }
+    }
+
+    async fn line(&mut self, line: &str, version: &mut String) -> Result<(), End> {
+        // A line that is cut off or no JSON: the connection broke in the middle of it.
+        let Ok(line) = serde_json::from_str::<Line>(line) else {
+            return Err(End::Failed(self.error(Class::Unreadable)));
+        };
+        if line.r#type == "ERROR" {
+            return Err(match line.object["code"].as_u64() {
+                Some(410) => End::Relist,
+                _ => End::Failed(self.error(Class::Unexpected)),
+            });
+        }
+        let moved = line.object["metadata"]["resourceVersion"]
+            .as_str()
+            .map(str::to_owned);
+        match line.r#type.as_str() {
+            "ADDED" | "MODIFIED" => self.put(line.object).await?,
+            "DELETED" => self.gone(line.object).await?,
+            _ => {}
+        }
+        if let Some(moved) = moved {
+            *version = moved;
+        }
+        Ok(())
+    }
+
+    async fn put(&mut self, object: Value) -> Result<(), End> {
+        let name = NameOf::of(&object);
+        let namespace = self.namespace.clone();
+        match self.target.put(namespace, &name, object) {
+            Ok(Some(watched)) => self.send(watched).await,
+            Ok(None) => Ok(()),
+            // The text of the error may quote the object.
+            Err(_) => {
+                let place = Place::new(self.kind, name.namespace, name.name);
+                self.send(Watched::Unreadable(place)).await
+            }
+        }
+    }
+
+    async fn gone(&self, object: Value) -> Result<(), End> {
+        let NameOf { namespace, name } = NameOf::of(&object);
+        let watched = self.target.gone(self.namespace.clone(), namespace, name);
+        self.send(watched).await
+    }
+
+    async fn send(&self, watched: Watched) -> Result<(), End> {
+        self.sender.send(watched).await.map_err(|_| End::Closed)
+    }
+
+    fn list_query(&self, next: &str) -> String {
+        let page = match self.target {
+            Target::SealedEnvs { .. } => SEALED_ENV_PAGE,
+            Target::Workloads { .. } | Target::Jobs { .. } => PAGE,
+        };
+        let selector = self.target.selector();
+        // A continue token is base64 for URLs, which needs no escaping.
+        match next {
+            "" => format!("limit={page}{selector}"),
+            next => format!("limit={page}&continue={next}{selector}"),
+        }
+    }
+
+    fn failing(&self, error: ApiError) -> Watched {
+        Watched::Failing {
+            kind: self.kind,
+            namespace: self.namespace.clone(),
+            error,
+        }
+    }
+
+    fn recovered(&self) -> Watched {
+        Watched::Recovered {
+            kind: self.kind,
+            namespace: self.namespace.clone(),
+        }
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            kind: self.kind,
+            namespace: self.namespace.clone(),
+            name: String::new(),
+        }
+    }
+
+    fn error(&self, class: Class) -> ApiError {
+        ApiError::new(Verb::Watch, &self.place(), class)
+    }
+
+    fn refused(&self, error: &kube::Error) -> End {
+        let error = ApiError::from_client(Verb::Watch, &self.place(), error);
+        if error.class == Class::Expired {
+            End::Relist
+        } else {
+            End::Failed(error)
+        }
+    }
+}
+
+struct NameOf {
+    namespace: String,
+    name: String,
+}
+
+impl NameOf {
+    fn of(object: &Value) -> Self {
+        let text = |key: &str| {
+            object["metadata"][key]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        Self {
+            namespace: text("namespace"),
+            name: text("name"),
+        }
+    }
+}
+
+impl Target {
+    /// Query parameter that limits the watch, beginning with `&`.
+    fn selector(&self) -> String {
+        match self {
+            Self::SealedEnvs { environment, .. } => {
+                format!("&fieldSelector=spec.environment%3D{environment}")
+            }
+            Self::Workloads { .. } | Self::Jobs { .. } => String::new(),
+        }
+    }
+
+    fn begin(&mut self) {
+        match self {
+            Self::SealedEnvs { names, .. } => names.clear(),
+            Self::Workloads { list, .. } => *list = Some(Vec::new()),
+            Self::Jobs { list } => *list = Some(Vec::new()),
+        }
+    }
+
+    fn put(
+        &mut self,
+        namespace: Option<String>,
+        name: &NameOf,
+        object: Value,
+    ) -> Result<Option<Watched>, serde_json::Error> {
+        match self {
+            Self::SealedEnvs { environment, names } => {
+                names.insert((name.namespace.clone(), name.name.clone()));
+                let seen = Box::new(SealedEnvSeen::read(object)?);
+                let environment = environment.clone();
+                let change = SealedEnvChange::Put(seen);
+                Ok(Some(Watched::SealedEnv {
+                    environment,
+                    namespace,
+                    change,
+                }))
+            }
+            Self::Workloads { kind, list } => {
+                let kind = *kind;
+                let found = extract::workload(kind, object)?;
+                Ok(keep(list, found).map(|change| Watched::Workload {
+                    namespace,
+                    kind,
+                    change,
+                }))
+            }
+            Self::Jobs { list } => {
+                let found = extract::job(object)?;
+                Ok(keep(list, found).map(|change| Watched::Job { namespace, change }))
+            }
+        }
+    }
+
+    fn gone(&self, watched: Option<String>, namespace: String, name: String) -> Watched {
+        match self {
+            Self::SealedEnvs { environment, .. } => Watched::SealedEnv {
+                environment: environment.clone(),
+                namespace: watched,
+                change: SealedEnvChange::Gone { namespace, name },
+            },
+            Self::Workloads { kind, .. } => Watched::Workload {
+                namespace: watched,
+                kind: *kind,
+                change: Change::Gone { namespace, name },
+            },
+            Self::Jobs { .. } => Watched::Job {
+                namespace: watched,
+                change: Change::Gone { namespace, name },
+            },
+        }
+    }
+
+    fn end(&mut self, namespace: Option<String>) -> Option<Watched> {
+        match self {
+            Self::SealedEnvs { environment, names } => {
+                let environment = environment.clone();
+                let change = SealedEnvChange::Listed(std::mem::take(names));
+                Some(Watched::SealedEnv {
+                    environment,
+                    namespace,
+                    change,
+                })
+            }
+            Self::Workloads { kind, list } => {
+                let (kind, change) = (*kind, Change::Replaced(list.take()?));
+                Some(Watched::Workload {
+                    namespace,
+                    kind,
+                    change,
+                })
+            }
+            Self::Jobs { list } => {
+                let change = Change::Replaced(list.take()?);
+                Some(Watched::Job { namespace, change })
+            }
+        }
+    }
+}
+
+/// Keeps `found` while a list is read; otherwise it is a change of its own.
+fn keep<T>(list: &mut Option<Vec<T>>, found: T) -> Option<Change<T>> {
+    match list {
+        Some(list) => {
+            list.push(found);
+            None
+        }
+        None => Some(Change::Put(found)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
