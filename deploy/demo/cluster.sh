@@ -32,7 +32,9 @@ PLANE=$SCRATCH/plane
 PROJECT=$SCRATCH/project
 FILE=envs/$ENVIRONMENT/$APP.yaml
 mkdir "$SCRATCH/home"
-export HOME=$SCRATCH/home XDG_CONFIG_HOME=$SCRATCH/home/.config SOPS_AGE_KEY_FILE=$IDENTITY
+# A home without keys, for our programs only: the servers are built into the caller's own cache.
+isolated=(env "HOME=$SCRATCH/home" "XDG_CONFIG_HOME=$SCRATCH/home/.config")
+export SOPS_AGE_KEY_FILE=$IDENTITY
 
 # --- what stops it all ------------------------------------------------------------------------------------------------
 
@@ -89,7 +91,7 @@ on_failure() {
 
 kubectl() { "$PLANE/bin/kubectl" --kubeconfig "$PLANE/kubeconfig" "$@"; }
 # The document is the one in the copy; the folder is left out of what is shown.
-sealctl() { (cd "$PROJECT" && "$PROGRAMS/sealctl" "$@"); }
+sealctl() { (cd "$PROJECT" && "${isolated[@]}" "$PROGRAMS/sealctl" "$@"); }
 field() { kubectl get "$1" -n "${3:-$APP}" -o jsonpath="$2" 2>/dev/null; }
 is() { [ "$(field "$1" "$2" || true)" = "$3" ]; }
 exists() { kubectl get "$1" -n "$APP" >/dev/null 2>&1; }
@@ -124,14 +126,13 @@ free_port() {
   done
 }
 
-probe() {
-  local answer
-  exec 8<>"/dev/tcp/127.0.0.1/$PROBES" || return 1
+# Whether a probe answers 200. In a shell of its own: `exec` that cannot connect ends the shell.
+probe() (
+  exec 8<>"/dev/tcp/127.0.0.1/$PROBES"
   printf 'GET %s HTTP/1.0\r\n\r\n' "$1" >&8
-  read -r answer <&8 || answer=
-  exec 8>&-
+  IFS= read -r answer <&8
   [[ $answer = *" 200 "* ]]
-}
+) 2>/dev/null
 
 # A kubeconfig with the token of seald's ServiceAccount in place of the administrator's.
 write_kubeconfig_of_seald() {
@@ -212,12 +213,12 @@ install -m 600 "$IDENTITY" "$SCRATCH/identity/$ENVIRONMENT"
 PROBES=$(free_port)
 METRICS=$(free_port)
 show "seald --environment $ENVIRONMENT --source dir:. --identity identity &"
-KUBECONFIG=$SCRATCH/seald.kubeconfig POD_NAME=demo POD_NAMESPACE=seald \
+"${isolated[@]}" "KUBECONFIG=$SCRATCH/seald.kubeconfig" POD_NAME=demo POD_NAMESPACE=seald \
   "$PROGRAMS/seald" --environment $ENVIRONMENT --source "dir:$PROJECT" --identity "$SCRATCH/identity" \
   --listen-metrics "127.0.0.1:$METRICS" --listen-probes "127.0.0.1:$PROBES" --log-format text \
   >"$SCRATCH/seald.log" 2>&1 </dev/null &
 SEALD=$!
-await "/readyz answers 200" 60 probe /readyz 2>/dev/null
+await "/readyz answers 200" 60 probe /readyz
 await "the SealedEnv appears" 60 exists senv/$APP
 await "the ConfigMap appears" 60 exists configmap/$APP-config
 await "the Secret appears" 60 exists secret/$APP-secrets
