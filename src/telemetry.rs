@@ -1,5 +1,3 @@
 //! Logs, metrics and probes.
 
-pub mod health;
-pub mod log;
 pub mod metrics;

@@ -57,6 +57,11 @@ pub const PRUNE: &str = "sealctl.dev/prune";
 /// On a workload: `"false"` means that seald never restarts it.
 pub const RESTART: &str = "sealctl.dev/restart";
 
+// === readiness gates ===
+
+/// On the pod of a superuser Job: nobody ever sets it, so no Service sends requests to that pod.
+pub const GATE_NEVER: &str = "sealctl.dev/never";
+
 // === finalizers ===
 
 /// On a SealedEnv, only under `deletionPolicy: Delete`.

@@ -109,6 +109,12 @@ pub enum Class {
     /// Rights are missing.
     #[error("forbidden: rights are missing")]
     Forbidden,
+    /// Somebody else made it.
+    #[error("it is not ours; delete it to let seald begin anew")]
+    NotOurs,
+    /// Its content is not what seald writes.
+    #[error("it does not hold what seald writes; delete it to let seald begin anew")]
+    Malformed,
     /// A quota is used up.
     #[error("a quota is exceeded")]
     QuotaExceeded,
@@ -227,6 +233,8 @@ impl ApiError {
             | Class::Unexpected => FailureKind::Transient,
             Class::KindMissing
             | Class::FieldConflict
+            | Class::NotOurs
+            | Class::Malformed
             | Class::Forbidden
             | Class::QuotaExceeded
             | Class::AdmissionDenied
@@ -248,7 +256,7 @@ impl ApiError {
             Class::Immutable => Reason::ImmutableObject,
             Class::TooLarge | Class::Invalid => Reason::InvalidDocument,
             Class::Conflict | Class::AlreadyExists | Class::UidMismatch => Reason::Conflict,
-            Class::FieldConflict => Reason::ObjectNotOwned,
+            Class::FieldConflict | Class::NotOurs | Class::Malformed => Reason::ObjectNotOwned,
             Class::Throttled => Reason::Throttled,
             Class::Timeout => Reason::ApiSlow,
             Class::Unavailable => Reason::ApiUnavailable,

@@ -19,6 +19,8 @@ pub enum Kind {
     DaemonSet,
     /// Workload.
     StatefulSet,
+    /// Workload of Argo Rollouts, where that is installed.
+    Rollout,
     /// For the superuser, or one that it waits for.
     Job,
     /// Read only: when containers started, why they ended.
@@ -43,6 +45,7 @@ impl Kind {
             Self::Deployment => "Deployment",
             Self::DaemonSet => "DaemonSet",
             Self::StatefulSet => "StatefulSet",
+            Self::Rollout => "Rollout",
             Self::Job => "Job",
             Self::Pod => "Pod",
             Self::Lease => "Lease",
@@ -61,6 +64,7 @@ impl Kind {
             Self::Deployment => "deployments",
             Self::DaemonSet => "daemonsets",
             Self::StatefulSet => "statefulsets",
+            Self::Rollout => "rollouts",
             Self::Job => "jobs",
             Self::Pod => "pods",
             Self::Lease => "leases",
@@ -76,6 +80,7 @@ impl Kind {
         match self {
             Self::ConfigMap | Self::Secret | Self::Pod | Self::Namespace => "",
             Self::Deployment | Self::DaemonSet | Self::StatefulSet => "apps",
+            Self::Rollout => "argoproj.io",
             Self::Job => "batch",
             Self::Lease => "coordination.k8s.io",
             Self::Event => "events.k8s.io",
@@ -88,6 +93,7 @@ impl Kind {
     pub fn api_version(self) -> String {
         let version = match self {
             Self::SealedEnv => vocabulary::API_VERSION,
+            Self::Rollout => "v1alpha1",
             _ => "v1",
         };
         match self.group() {
