@@ -111,13 +111,17 @@ impl Sources {
     }
 }
 
-/// The identity of `environment` from a mounted folder with one file per environment.
+/// The identity of `environment` from a mounted folder with one file per environment, or from `folder`
+/// itself where that is a file.
 ///
 /// # Errors
 ///
 /// The problem in words, when the file is missing, unreadable or without any identity.
 pub fn mounted(folder: &Path, environment: &EnvName) -> Result<Vec<Found>, Problem> {
-    let path = folder.join(environment.as_str());
+    let path = match file::kind(folder) {
+        Some(file::Kind::File) => folder.to_owned(),
+        _ => folder.join(environment.as_str()),
+    };
     let mut identities = Identities::default();
     identities.add_file(&path, &path.display().to_string());
     match identities.problems.pop() {

@@ -9,7 +9,7 @@ mod refusal;
 
 use jiff::Timestamp;
 
-use crate::crypto::{DataKey, Identity};
+use crate::crypto::Identity;
 use crate::env::{
     Checked, Delivery, Finding, Form, Header, Outlined, Place, Severity, check,
     outline as outline_tree, without_values,
@@ -76,7 +76,8 @@ pub struct Request<'a> {
 pub struct Resolved {
     /// What it asks for.
     pub delivery: Delivery,
-    /// The counter of its seal, if it has one.
+    /// The counter of its seal, if it has a valid one. What a broken seal claims is not here: a made-up
+    /// high number would shut out every later revision.
     pub revision: Option<u64>,
     /// What the verification said: `Verified`, `NotRequired`, or what policy *warn* lets pass.
     pub verified: Verification,
@@ -108,14 +109,17 @@ pub fn resolve(text: &Secret, request: &Request<'_>) -> Result<Resolved, Refusal
     let key = sealed
         .data_key(request.identities)
         .map_err(|error| Refusal::from(error).sealed(revision, None))?;
-    let verified =
-        verify(&sealed, &key, request).map_err(|refusal| refusal.sealed(revision, None))?;
+    let verdict = trust::verify(&sealed, &key);
+    let verified = judge(verdict, request).map_err(|refusal| refusal.sealed(revision, None))?;
     let with_seal = |refusal: Refusal| refusal.sealed(revision, Some(verified.clone()));
     let opened = sealed.open(&key).map_err(|error| with_seal(error.into()))?;
     let (delivery, warnings) = deliver(&opened, &request.place).map_err(with_seal)?;
     Ok(Resolved {
         delivery,
-        revision,
+        revision: match verdict {
+            Verdict::Valid { revision, .. } => Some(revision),
+            Verdict::Missing | Verdict::Invalid => None,
+        },
         verified,
         warnings,
     })
@@ -220,15 +224,13 @@ fn check_revision(revision: Option<u64>, request: &Request<'_>) -> Result<(), Re
     }
 }
 
-/// Checks the seal as far as the policy asks.
-fn verify(sealed: &Sealed, key: &DataKey, request: &Request<'_>) -> Result<Verification, Refusal> {
+/// What follows from the seal under the policy.
+fn judge(verdict: Verdict, request: &Request<'_>) -> Result<Verification, Refusal> {
     if request.verify == Verify::Off {
-        return Ok(Verification::new(
-            Reason::NotRequired,
-            "the policy asks for no seal",
-        ));
+        let message = "the policy asks for no seal";
+        return Ok(Verification::new(Reason::NotRequired, message));
     }
-    let fault = match trust::verify(sealed, key) {
+    let fault = match verdict {
         Verdict::Valid { expires, .. } if expires.is_some_and(|expires| expires < request.now) => {
             "the seal has expired"
         }

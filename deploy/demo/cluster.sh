@@ -19,7 +19,9 @@ PROGRAMS=$(cd "${PROGRAMS:-${CARGO_TARGET_DIR:-target}/debug}" && pwd)
 ENVIRONMENT=prod
 APP=polls
 KEY=DJANGO_SECRET_KEY
-IDENTITY=$ROOT/tests/identities/demo.txt
+# Keys that are published with the tests: a person's, and the cluster's.
+ALICE=$ROOT/tests/keys/alice.txt
+CLUSTER=$ROOT/tests/keys/cluster-$ENVIRONMENT.txt
 
 for program in sealctl seald; do
   [ -x "$PROGRAMS/$program" ] || { echo "cluster.sh: $PROGRAMS/$program is missing; run make build" >&2; exit 1; }
@@ -32,7 +34,9 @@ PLANE=$SCRATCH/plane
 PROJECT=$SCRATCH/project
 FILE=envs/$ENVIRONMENT/$APP.yaml
 mkdir "$SCRATCH/home"
-export HOME=$SCRATCH/home XDG_CONFIG_HOME=$SCRATCH/home/.config SOPS_AGE_KEY_FILE=$IDENTITY
+# A home without keys, for our programs only: the servers are built into the caller's own cache.
+isolated=(env "HOME=$SCRATCH/home" "XDG_CONFIG_HOME=$SCRATCH/home/.config")
+export SOPS_AGE_KEY_FILE=$ALICE
 
 # --- what stops it all ------------------------------------------------------------------------------------------------
 
@@ -69,7 +73,7 @@ It is still up:
    kubectl get senv,cm,secret,deploy,rs,job -n $APP
    kubectl describe senv $APP -n $APP
    less $SCRATCH/seald.log
-   cd $PROJECT; SOPS_AGE_KEY_FILE=$IDENTITY $PROGRAMS/sealctl set $KEY - -e $ENVIRONMENT
+   cd $PROJECT; SOPS_AGE_KEY_FILE=$ALICE $PROGRAMS/sealctl set $KEY - -e $ENVIRONMENT
 To end it:
    kill ${SEALD:-} ; $ROOT/tests/cluster/tools/down.sh $PLANE; rm -rf $SCRATCH
 END
@@ -89,7 +93,7 @@ on_failure() {
 
 kubectl() { "$PLANE/bin/kubectl" --kubeconfig "$PLANE/kubeconfig" "$@"; }
 # The document is the one in the copy; the folder is left out of what is shown.
-sealctl() { (cd "$PROJECT" && "$PROGRAMS/sealctl" "$@"); }
+sealctl() { (cd "$PROJECT" && "${isolated[@]}" "$PROGRAMS/sealctl" "$@"); }
 field() { kubectl get "$1" -n "${3:-$APP}" -o jsonpath="$2" 2>/dev/null; }
 is() { [ "$(field "$1" "$2" || true)" = "$3" ]; }
 exists() { kubectl get "$1" -n "$APP" >/dev/null 2>&1; }
@@ -124,14 +128,13 @@ free_port() {
   done
 }
 
-probe() {
-  local answer
-  exec 8<>"/dev/tcp/127.0.0.1/$PROBES" || return 1
+# Whether a probe answers 200. In a shell of its own: `exec` that cannot connect ends the shell.
+probe() (
+  exec 8<>"/dev/tcp/127.0.0.1/$PROBES"
   printf 'GET %s HTTP/1.0\r\n\r\n' "$1" >&8
-  read -r answer <&8 || answer=
-  exec 8>&-
+  IFS= read -r answer <&8
   [[ $answer = *" 200 "* ]]
-}
+) 2>/dev/null
 
 # A kubeconfig with the token of seald's ServiceAccount in place of the administrator's.
 write_kubeconfig_of_seald() {
@@ -188,15 +191,16 @@ step "The project: who can read, and what is sealed"
 mkdir "$PROJECT"
 cp -R keys envs "$PROJECT"
 if [ -e .sops.yaml ]; then cp .sops.yaml "$PROJECT"; fi
-run ls "$PROJECT/keys/$ENVIRONMENT"
+show "ls keys/$ENVIRONMENT"
+find "$PROJECT/keys/$ENVIRONMENT" -type f -printf "%f\n" | sort | indented
 show "cat $FILE"
 sed '/^sops:/,$d' "$PROJECT/$FILE" | cut -c1-100 | indented
-claim "its secrets are ciphertext" grep -q "^  $KEY: ENC\[AES256_GCM" "$PROJECT/$FILE"
+claim "its secrets are ciphertext" grep -q "^  $KEY: '\?ENC\[AES256_GCM" "$PROJECT/$FILE"
 
 step "CRD, ServiceAccount and roles: what a cluster administrator applies once"
 run kubectl apply -k deploy/manifests/base
 run kubectl wait --for=condition=Established crd/sealedenvs.sealctl.dev --timeout=30s
-run kubectl create namespace $APP
+for namespace in $APP jobs; do run kubectl create namespace $namespace; done
 show "sealctl rbac -e $ENVIRONMENT | kubectl apply -f -"
 sealctl rbac -e $ENVIRONMENT | kubectl apply -f - | indented
 watch_all replicasets
@@ -208,16 +212,16 @@ may_not() { ! kubectl --kubeconfig "$SCRATCH/seald.kubeconfig" auth can-i "$@" >
 claim "it may not list Secrets" may_not list secrets -A
 claim "it may not read its neighbours' Secrets" may_not get secrets/other -n $APP
 mkdir -m 700 "$SCRATCH/identity"
-install -m 600 "$IDENTITY" "$SCRATCH/identity/$ENVIRONMENT"
+install -m 600 "$CLUSTER" "$SCRATCH/identity/$ENVIRONMENT"
 PROBES=$(free_port)
 METRICS=$(free_port)
-show "seald --environment $ENVIRONMENT --source dir:. --identity identity &"
-KUBECONFIG=$SCRATCH/seald.kubeconfig POD_NAME=demo POD_NAMESPACE=seald \
-  "$PROGRAMS/seald" --environment $ENVIRONMENT --source "dir:$PROJECT" --identity "$SCRATCH/identity" \
+show "seald --kubeconfig seald.kubeconfig --environment $ENVIRONMENT --source dir:. --identity identity &"
+"${isolated[@]}" POD_NAME=demo POD_NAMESPACE=seald \
+  "$PROGRAMS/seald" --kubeconfig "$SCRATCH/seald.kubeconfig" --environment $ENVIRONMENT --source "dir:$PROJECT" --identity "$SCRATCH/identity" \
   --listen-metrics "127.0.0.1:$METRICS" --listen-probes "127.0.0.1:$PROBES" --log-format text \
   >"$SCRATCH/seald.log" 2>&1 </dev/null &
 SEALD=$!
-await "/readyz answers 200" 60 probe /readyz 2>/dev/null
+await "/readyz answers 200" 60 probe /readyz
 await "the SealedEnv appears" 60 exists senv/$APP
 await "the ConfigMap appears" 60 exists configmap/$APP-config
 await "the Secret appears" 60 exists secret/$APP-secrets

@@ -324,7 +324,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn urlencode_can_be_decoded(value: String) {
+        fn urlencode_can_be_decoded(value in "[ -~ä€]{0,40}") {
             prop_assert_eq!(percent_decoded(&filled("{{ X | urlencode }}", &value)), value.as_bytes());
         }
 

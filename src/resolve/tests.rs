@@ -182,8 +182,11 @@ fn without_an_identity_or_as_a_stranger_nothing_opens() {
 fn a_broken_seal_is_said_under_warn_and_refused_under_require() {
     // The namespace is clear and part of the SOPS MAC too; the date of the seal is part of the seal only.
     let broken = || Case::new().changed("created: \"2026-11-21", "created: \"2026-11-20");
-    let warned = broken().resolve().unwrap().verified;
-    assert_eq!(warned.reason, Reason::SealInvalid);
+    let warned = broken().resolve().unwrap();
+    assert_eq!(
+        (warned.verified.reason, warned.revision),
+        (Reason::SealInvalid, None)
+    );
     let required = Case {
         verify: Verify::Require,
         ..broken()
@@ -197,6 +200,54 @@ fn a_broken_seal_is_said_under_warn_and_refused_under_require() {
         ..broken()
     };
     assert_eq!(off.resolve().unwrap().verified.reason, Reason::NotRequired);
+}
+
+#[test]
+fn a_seal_that_was_taken_out_proves_no_revision() {
+    let case = Case::new();
+    let (kept, seal) = case.text.split_once("  sealctl:\n").unwrap();
+    let rest = seal.lines().skip_while(|line| line.starts_with("    "));
+    let text = rest.fold(kept.to_owned(), |text, line| text + line + "\n");
+    let dropped = Case {
+        text,
+        highest: Some(9),
+        identity: case.identity.clone(),
+        ..Case::new()
+    };
+    let resolved = dropped.resolve().unwrap();
+    assert_eq!(
+        (resolved.verified.reason, resolved.revision),
+        (Reason::SealInvalid, None)
+    );
+}
+
+#[test]
+fn an_expired_seal_counts_as_broken() {
+    let identity = Identity::generate();
+    let change = Change::New {
+        format: Format::Yaml,
+        plain: &Secret::from_text(PLAIN),
+        recipients: &[identity.recipient()],
+        rule: &Rule::environment().unwrap(),
+    };
+    let stamp = Stamp {
+        revision: 7,
+        now: now(),
+        expires: "2026-11-22T00:00:00Z".parse().ok(),
+    };
+    let text = trust::write(&change, &stamp).unwrap().text;
+    let late = "2026-11-22T00:00:01Z".parse().unwrap();
+    let fresh = Case {
+        identity,
+        text,
+        ..Case::new()
+    };
+    assert_eq!(fresh.resolve().unwrap().verified.reason, Reason::Verified);
+    let expired = Case { now: late, ..fresh };
+    assert_eq!(
+        expired.resolve().unwrap().verified.reason,
+        Reason::SealInvalid
+    );
 }
 
 #[test]
