@@ -16,6 +16,7 @@ mod block;
 mod edit;
 mod metadata;
 mod open;
+mod opened;
 mod rule;
 mod seal;
 mod typed;
@@ -23,7 +24,8 @@ mod walk;
 
 pub use edit::{Edit, EditError, edit};
 pub use metadata::{Metadata, WrappedKey};
-pub use open::{KeyError, MacFault, OpenError, Opened, Partly, ReadError, Sealed};
+pub use open::{KeyError, MacFault, OpenError, ReadError, Sealed};
+pub use opened::{Opened, Partly};
 pub use rule::{InvalidRule, Rule};
 pub use seal::{Draft, SealError, seal};
 

@@ -1,7 +1,8 @@
 //! Edits of single values by path, on the plaintext of a file.
 
 use super::METADATA_KEY;
-use super::open::{Opened, parse_text};
+use super::open::parse_text;
+use super::opened::Opened;
 use crate::format::yaml::{Editor, Scalar, Site};
 use crate::format::{Format, SyntaxError, scalar};
 use crate::secret::Secret;

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::METADATA_KEY;
 use super::block::{NewBlock, replace_entry, text_node};
-use super::open::{OpenError, Opened, ReadError, Sealed, is_void, metadata_map, parse_text};
+use super::open::{OpenError, ReadError, Sealed, is_void, metadata_map, parse_text};
+use super::opened::Opened;
 use super::rule::Rule;
 use super::typed::Plain;
 use super::walk::{Outcome, Place, Visitor, walk};
