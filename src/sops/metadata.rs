@@ -65,6 +65,7 @@ impl Metadata {
                 position: entry.position,
             });
         }
+        threshold(map)?;
         Ok(Self {
             age: keys.age,
             foreign: keys.foreign,
@@ -167,6 +168,18 @@ fn coverage(map: &Map) -> Result<Coverage, ReadError> {
     }
 }
 
+/// A threshold means nothing without key groups, but has to be a number.
+fn threshold(map: &Map) -> Result<(), ReadError> {
+    let field = "shamir_threshold";
+    match leaf(map, field).map(|leaf| (leaf.text.expose_text().unwrap_or_default(), leaf.position))
+    {
+        Some((number, position)) if !number.is_empty() && scalar::parse_int(number).is_none() => {
+            Err(ReadError::Field { field, position })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The date in the form that SOPS authenticates: whole seconds, the offset as written. An unquoted date
 /// is refused, as SOPS does since 3.13.
 fn last_modified(map: &Map, position: Position) -> Result<String, ReadError> {
@@ -197,13 +210,13 @@ fn without_fraction(date: &str) -> String {
     )
 }
 
-/// A semantic version: three numbers with points.
+/// A semantic version: three numbers with points. Of the first versions of SOPS, `1.…`, any is taken.
 fn version(map: &Map, position: Position) -> Result<String, ReadError> {
     let version = text(map, "version").unwrap_or_default();
     let numbers = version.split(['-', '+']).next().unwrap_or_default();
     let parts: Vec<&str> = numbers.split('.').collect();
     let number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if parts.len() == 3 && parts.iter().all(number) {
+    if version.starts_with("1.") || (parts.len() == 3 && parts.iter().all(number)) {
         return Ok(version);
     }
     let position = map.find("version").map_or(position, |entry| entry.position);

@@ -310,6 +310,21 @@ impl<'a> Encrypt<'a> {
             .encrypt(digest.expose(), last_modified, ValueType::Str)
     }
 
+    /// Writes a clear block text anew that ends with the file and without a line break: what is put
+    /// behind it would give it one.
+    fn close_block(&mut self, leaf: &Leaf, place: &Place) {
+        let block = matches!(leaf.style, Style::Literal | Style::Folded);
+        let text = leaf.text.expose_text().unwrap_or_default();
+        if block && self.editor.ends_at(leaf.span.end) && !text.ends_with('\n') {
+            let scalar = Scalar {
+                kind: Kind::Text,
+                text,
+                style: leaf.style,
+            };
+            self.editor.replace_leaf(leaf, place.site, &scalar);
+        }
+    }
+
     fn seal_value(
         &mut self,
         leaf: &Leaf,
@@ -351,6 +366,7 @@ impl Visitor for Encrypt<'_> {
         };
         if !place.selected {
             self.mac.add_clear(plain.bytes.expose());
+            self.close_block(leaf, place);
         } else if !is_void(leaf) {
             self.mac.add_encrypted(plain.bytes.expose());
             self.seal_value(leaf, &plain, place)?;

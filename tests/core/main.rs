@@ -10,3 +10,7 @@ mod examples;
 mod manifests;
 #[cfg(test)]
 mod packages;
+#[cfg(test)]
+mod real_sops;
+#[cfg(test)]
+mod vectors;

@@ -74,6 +74,12 @@ impl<'a> Editor<'a> {
         self.step
     }
 
+    /// Whether the text ends at the byte `at`.
+    #[must_use]
+    pub fn ends_at(&self, at: usize) -> bool {
+        at == self.source.len()
+    }
+
     /// Puts `new` in the place of `leaf`, which stands at `site`.
     pub fn replace_leaf(&mut self, leaf: &Leaf, site: Site, new: &Scalar<'_>) {
         let Written { mut inline, body } = write::write(new, self.room(leaf.span, site));

@@ -45,6 +45,12 @@ impl<'a> Parser<'a> {
         }
         if self.scan.at_marker() && self.scan.peek() == Some(b'-') {
             self.scan.at += 3;
+            self.scan.blanks();
+            if self.at_dash() || self.at_key() {
+                return Err(self
+                    .scan
+                    .malformed("a map begins on the line below the ---"));
+            }
             self.trivia()?;
         }
         let mut map = self.root()?;
@@ -209,7 +215,8 @@ impl<'a> Parser<'a> {
             return Err(self.key_error());
         }
         self.scan.at += 1;
-        let (comment, value) = self.value(column)?;
+        let (comment, mut value) = self.value(column)?;
+        let comment = comment.and_then(|comment| into_flow(comment, &mut value));
         let span = Span {
             start,
             end: value.span().end,
@@ -423,6 +430,20 @@ impl<'a> Parser<'a> {
             sealed: false,
         })
     }
+}
+
+/// A comment behind a map or list in flow style belongs to the first thing in it, as SOPS sees it.
+fn into_flow(comment: Comment, node: &mut Node) -> Option<Comment> {
+    match node {
+        Node::Map(map) if map.layout == Layout::Flow && !map.items.is_empty() => {
+            map.items.insert(0, MapItem::Comment(comment));
+        }
+        Node::List(list) if list.layout == Layout::Flow && !list.items.is_empty() => {
+            list.items.insert(0, ListItem::Comment(comment));
+        }
+        _ => return Some(comment),
+    }
+    None
 }
 
 /// Puts the comments after a list where SOPS sees them: in its last item when that is a block map.

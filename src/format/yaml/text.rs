@@ -234,16 +234,17 @@ fn line_breaks(scan: &mut Scanner<'_>, place: Place) -> Result<usize, SyntaxErro
     if place == Place::Key {
         return Err(scan.malformed("a key must stand on one line"));
     }
-    let mut breaks = 0;
+    let (mut breaks, mut indent) = (0, 0);
     while scan.line_break() {
         breaks += 1;
         if scan.at_marker() {
             return Err(scan.malformed("a quote is not closed before the end of the document"));
         }
+        indent = scan.rest().bytes().take_while(|byte| *byte == b' ').count();
         scan.blanks();
     }
     let indented = match place {
-        Place::Block(indent) => isize::try_from(scan.indent()).is_ok_and(|column| column > indent),
+        Place::Block(parent) => isize::try_from(indent).is_ok_and(|indent| indent > parent),
         Place::Flow | Place::Key => true,
     };
     if !indented && scan.peek().is_some() {
@@ -420,15 +421,15 @@ fn detect_indent(scan: &Scanner<'_>, least: usize) -> Result<usize, SyntaxError>
         }
     }
     let indent = look.indent();
+    if look.peek() == Some(b'\t') && indent < least {
+        return Err(look.malformed("a tab cannot indent; use blanks"));
+    }
     if indent < least {
         // The block is empty: what follows belongs to the parent.
         return Ok(longest.max(least));
     }
     if longest > indent {
         return Err(look.malformed("a blank line before it is indented by more than the text"));
-    }
-    if look.peek() == Some(b'\t') && indent < least {
-        return Err(look.malformed("a tab cannot indent; use blanks"));
     }
     Ok(indent)
 }
