@@ -22,4 +22,4 @@ pub use delivery::{
     After, Content, Delivery, Object, ObjectKind, OnFailure, Origin, Policy, Restart, SecretType,
     Superuser, Value, WorkloadKind, WorkloadRef, Workloads,
 };
-pub use finding::{Finding, Severity};
+pub use finding::{Finding, Severity, did_you_mean};

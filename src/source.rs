@@ -3,6 +3,7 @@
 //! A source yields listings: every document of the environments that are served, as text, and what
 //! was refused on the way. It neither opens documents nor knows a cluster.
 
+pub mod changes;
 pub mod directory;
 
 use std::collections::BTreeMap;

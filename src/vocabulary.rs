@@ -16,6 +16,8 @@ pub const PLURAL: &str = "sealedenvs";
 pub const CLI_API_VERSION: &str = "cli.sealctl.dev/v1";
 /// `reportingController` of Events.
 pub const REPORTING_CONTROLLER: &str = "sealctl.dev/seald";
+/// Where everything is explained; the last line of `sealctl --help`.
+pub const PAGES: &str = "More: https://sealctl.dev";
 /// Where error codes are explained; the code follows.
 pub const ERROR_PAGES: &str = "https://sealctl.dev/e/";
 

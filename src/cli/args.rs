@@ -28,7 +28,7 @@ use crate::cli::ui::{Colour, Manners};
         sealctl set API_KEY               asks for the value, seals it\n  \
         sealctl encrypt envs/dev/web.yaml seal what was typed into the file\n  \
         sealctl run -- ./manage.py check  run a command with the environment",
-    after_help = "More: https://sealctl.dev"
+    after_help = crate::vocabulary::PAGES
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use crate::cli::args::Globals;
 use crate::cli::error::{CommandError, Exit};
+use crate::env::did_you_mean;
 use crate::file;
 use crate::name::{AppName, EnvName};
 
@@ -222,10 +223,6 @@ fn no_project(why: &str) -> CommandError {
     CommandError::new("E0510", Exit::Project, "this is no sealctl project")
         .why(why)
         .fix("sealctl init --app NAME   or   sealctl -C DIR …")
-}
-
-fn did_you_mean<'a>(_: &str, _: impl Iterator<Item = &'a str>) -> Option<String> {
-    None
 }
 
 /// The one of `known` that is called `name`.

@@ -59,6 +59,12 @@ impl Ui {
         io::stdout().is_terminal()
     }
 
+    /// Whether stdout or stderr is neither a terminal nor a file: somebody else reads it, such as a CI
+    /// that keeps it.
+    pub(crate) fn output_is_seen_by_others(&self) -> bool {
+        is_pipe(&io::stdout()) || is_pipe(&io::stderr())
+    }
+
     /// Whether `CI` is set.
     pub(crate) fn is_ci(&self) -> bool {
         self.ci
@@ -233,6 +239,12 @@ impl Ui {
         .why(why)
         .fix(format!("answer with {flag}")))
     }
+}
+
+fn is_pipe(stream: &impl std::os::fd::AsFd) -> bool {
+    let kind = rustix::fs::fstat(stream).map(|found| rustix::fs::FileType::from_raw_mode(found.st_mode));
+    let is_file = kind == Ok(rustix::fs::FileType::RegularFile);
+    !is_file && !rustix::termios::isatty(stream)
 }
 
 fn no_answer(error: &io::Error) -> CommandError {

@@ -106,8 +106,9 @@ pub(super) fn cut(name: &str) -> String {
     shown
 }
 
-/// The candidate that `word` was probably meant to be, as a hint.
-pub(super) fn did_you_mean<'a>(
+/// The candidate that `word` was probably meant to be, as a hint: `did you mean secrets?`.
+#[must_use]
+pub fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {

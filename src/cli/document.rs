@@ -1,0 +1,340 @@
+//! A document on its way from a file to an opened or checked one, with errors that name the file.
+//!
+//! Everything that reads or writes documents goes through here, so that every verb refuses the same
+//! things in the same words.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::error::{CommandError, Exit};
+use crate::cli::mask::Mask;
+use crate::cli::project::{DocumentRef, Project};
+use crate::cli::{Session, findings, identity, readers};
+use crate::crypto::Identity;
+use crate::env::{Delivery, Finding, Form, Place, Severity, check};
+use crate::file::{self, Original};
+use crate::format::Format;
+use crate::keyring::{Identities, Sources};
+use crate::secret::Secret;
+use crate::sops::{KeyError, METADATA_KEY, Opened, ReadError, Sealed};
+
+/// Longest environment document: it must fit into a custom resource.
+pub(crate) const LONGEST: u64 = 1_048_576;
+/// Longest other file that is read.
+const LONGEST_OTHER: u64 = 64 << 20;
+
+/// Where a document comes from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// How messages call it.
+    pub(crate) shown: String,
+    /// The file; `None` for standard input.
+    pub(crate) original: Option<Original>,
+    /// What it holds.
+    pub(crate) text: Secret,
+    /// Its project and which document of it, when it is one.
+    pub(crate) home: Option<(Project, DocumentRef)>,
+}
+
+/// A document that was opened.
+pub(crate) struct OpenedDocument {
+    /// What SOPS makes of it.
+    pub(crate) opened: Opened,
+    /// How its secrets are shown.
+    pub(crate) mask: Mask,
+}
+
+impl Source {
+    /// The document that `file` or else the options mean.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be told or read.
+    pub(crate) fn find(session: &Session, file: Option<&Path>) -> Result<Self, CommandError> {
+        match file {
+            Some(path) => Self::at(session, path),
+            None => {
+                let project = Project::find(&session.globals)?;
+                let document = project.document(&session.globals)?;
+                Self::of(&project, &document)
+            }
+        }
+    }
+
+    /// The file at `path`, `-` for standard input. A file at the place of a document is that document.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub(crate) fn at(session: &Session, path: &Path) -> Result<Self, CommandError> {
+        if path == Path::new("-") {
+            let text = file::read_from(std::io::stdin().lock(), LONGEST_OTHER, Path::new("standard input"))?;
+            return Ok(Self { shown: "standard input".to_owned(), original: None, text, home: None });
+        }
+        let home = Project::of_file(&session.globals, path).and_then(|project| {
+            let document = project.document_at(path)?;
+            Some((project, document))
+        });
+        match home {
+            Some((project, document)) => Self::of(&project, &document),
+            None => Self::read(path, path.display().to_string(), LONGEST_OTHER, None),
+        }
+    }
+
+    /// A document of a project.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub(crate) fn of(project: &Project, document: &DocumentRef) -> Result<Self, CommandError> {
+        let home = Some((project.clone(), document.clone()));
+        Self::read(&project.path(document), document.to_string(), LONGEST, home)
+    }
+
+    fn read(
+        path: &Path,
+        shown: String,
+        limit: u64,
+        home: Option<(Project, DocumentRef)>,
+    ) -> Result<Self, CommandError> {
+        let original = file::read_original(path, limit).map_err(|error| {
+            let is_missing = error.is_missing();
+            let error = CommandError::from(error);
+            if is_missing { error.fix("sealctl check   lists the documents") } else { error }
+        })?;
+        let text = original.content().clone();
+        Ok(Self { shown, original: Some(original), text, home })
+    }
+
+    /// Its format, by its name. Standard input is taken for YAML.
+    ///
+    /// # Errors
+    ///
+    /// For a format that is not read.
+    pub(crate) fn format(&self) -> Result<Format, CommandError> {
+        let Some(original) = &self.original else {
+            return Ok(Format::Yaml);
+        };
+        let name = original.path().file_name().unwrap_or_default().to_string_lossy();
+        Format::of_file_name(&name).ok_or_else(|| {
+            CommandError::new("E0126", Exit::Failure, format!("{} has a format that is not read yet", self.shown))
+                .why("YAML files (.yaml, .yml) are sealed and opened")
+        })
+    }
+
+    /// What must stand in it because of where it lies.
+    pub(crate) fn place(&self) -> Place {
+        match &self.home {
+            None => Place::default(),
+            Some((_, document)) => Place {
+                file: Some(format!("{}.yaml", document.app)),
+                directory: Some(format!("envs/{}", document.environment)),
+            },
+        }
+    }
+
+    /// Whether it has a `sops` block, as far as that can be told without reading it properly.
+    pub(crate) fn looks_sealed(&self) -> bool {
+        let sign = format!("{METADATA_KEY}:");
+        let text = self.text.expose_text().unwrap_or_default();
+        text.lines().any(|line| line.trim_end() == sign)
+    }
+
+    /// Reads it as a sealed file.
+    ///
+    /// # Errors
+    ///
+    /// With the place of the fault; exit code 14 when it is not sealed at all.
+    pub(crate) fn parse(&self) -> Result<Sealed, CommandError> {
+        Sealed::parse(self.format()?, &self.text).map_err(|error| self.read_error(&error))
+    }
+
+    /// What a file that cannot be read as a sealed one means for a command.
+    pub(crate) fn read_error(&self, error: &ReadError) -> CommandError {
+        let shown = &self.shown;
+        match error {
+            ReadError::NotSealed => {
+                CommandError::new("E0140", Exit::Plaintext, format!("{shown} is not sealed"))
+                    .why("it has no sops block")
+                    .fix(format!("sealctl encrypt {shown}"))
+            }
+            ReadError::Syntax(syntax) => {
+                let place = syntax.position;
+                let what = format!("{shown}:{}:{}: {}", place.line, place.column, syntax.fault);
+                CommandError::new("E0208", Exit::Failure, what).why("the file was left as it is")
+            }
+            other => CommandError::new("E0131", Exit::Integrity, format!("{shown} cannot be read: {other}"))
+                .why("the sops block is damaged or cut off")
+                .fix(format!("git restore {shown}")),
+        }
+    }
+
+    /// Opens it: data key, values, MAC.
+    ///
+    /// # Errors
+    ///
+    /// Exit codes 11 to 14 as the fault asks for.
+    pub(crate) fn open(&self, session: &Session) -> Result<OpenedDocument, CommandError> {
+        let sealed = self.parse()?;
+        let keys = self.unlock(session, &sealed)?;
+        let opened = sealed.open(&keys).map_err(|error| self.open_error(&error))?;
+        let mask = Mask::new(&keys, session.ui.symbols());
+        Ok(OpenedDocument { opened, mask })
+    }
+
+    /// Checks what was opened against the grammar.
+    ///
+    /// # Errors
+    ///
+    /// The findings, when one of them is an error.
+    pub(crate) fn deliver(&self, document: &OpenedDocument) -> Result<Delivery, CommandError> {
+        let checked = check(document.opened.tree(), Form::Opened, &self.place());
+        checked.delivery.ok_or_else(|| self.refused(&checked.findings))
+    }
+
+    /// The error of a document that breaks the grammar: all findings, the first one in front.
+    pub(crate) fn refused(&self, found: &[Finding]) -> CommandError {
+        findings::error(&self.shown, found.iter().filter(|one| one.severity == Severity::Error))
+    }
+
+    /// The path of the file, for those that write it.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        self.original.as_ref().map(|original| original.path().to_path_buf())
+    }
+}
+
+/// The identities of this user, and what was tried.
+pub(crate) struct Known {
+    /// Those that could be read.
+    pub(crate) identities: Vec<Identity>,
+    /// One line per source.
+    tried: Vec<String>,
+}
+
+impl Known {
+    /// Asks every source, on behalf of a file with these recipients.
+    pub(crate) fn collect(session: &Session, recipients: &[String]) -> Self {
+        let Identities { found, problems } = Sources::of_process().collect(recipients);
+        let (mut identities, mut tried) = (Vec::new(), Vec::new());
+        for one in found {
+            let source = identity::tilde(session, &one.source);
+            match Identity::parse(&one.text) {
+                Ok(identity) => {
+                    let arrow = session.ui.symbols().arrow;
+                    tried.push(format!("{source}  {arrow} {}", identity.recipient().short()));
+                    identities.push(identity);
+                }
+                Err(invalid) => tried.push(format!("{source}  {invalid}")),
+            }
+        }
+        let problem = |one: &crate::keyring::Problem| {
+            format!("{}  {}", identity::tilde(session, &one.source), one.why)
+        };
+        tried.extend(problems.iter().map(problem));
+        Self { identities, tried }
+    }
+
+    fn with_tried(&self, mut error: CommandError) -> CommandError {
+        for line in &self.tried {
+            error = error.fact("tried", line);
+        }
+        error
+    }
+}
+
+impl Source {
+    /// The data key, by whichever identity opens it.
+    ///
+    /// # Errors
+    ///
+    /// Exit code 11 without any identity, 12 when none is a reader, 13 for a damaged key.
+    pub(crate) fn unlock(
+        &self,
+        session: &Session,
+        sealed: &Sealed,
+    ) -> Result<crate::crypto::DataKey, CommandError> {
+        let recipients: Vec<String> = sealed.recipients().map(ToOwned::to_owned).collect();
+        let known = Known::collect(session, &recipients);
+        sealed.data_key(&known.identities).map_err(|error| self.key_error(session, &known, &error))
+    }
+
+    fn key_error(&self, session: &Session, known: &Known, error: &KeyError) -> CommandError {
+        let shown = &self.shown;
+        match error {
+            KeyError::NoIdentity { recipients } => {
+                let error = CommandError::new("E0101", Exit::NoIdentity, "no identity was found");
+                let error = known.with_tried(error).fact("readers", self.reader_names(recipients));
+                if known.tried.is_empty() {
+                    return error
+                        .why("no key file where SOPS looks, and no SOPS_AGE_KEY… variable")
+                        .fix("sealctl key new");
+                }
+                error
+            }
+            KeyError::NotARecipient { recipients } => {
+                let what = format!("none of your identities can open {shown}");
+                let error = CommandError::new("E0112", Exit::NotReader, what);
+                let error = known.with_tried(error).fact("readers", self.reader_names(recipients));
+                match self.my_name(session, known) {
+                    Some((name, environment)) => error.fix(format!(
+                        "ask one of them to run:  sealctl key approve {name} --env {environment}"
+                    )),
+                    None => error.fix("ask one of them to make you a reader"),
+                }
+            }
+            damaged => CommandError::new("E0130", Exit::Integrity, format!("{shown}: {damaged}"))
+                .fix(format!("git restore {shown}")),
+        }
+    }
+
+    /// The readers by name where `keys/` knows them, else by key.
+    fn reader_names(&self, recipients: &[String]) -> String {
+        let known = self.home.as_ref().and_then(|(project, document)| {
+            readers::of(project, &document.environment).ok()
+        });
+        let known = known.unwrap_or_default();
+        let names = recipients.iter().map(|recipient| {
+            let reader = known.iter().find(|reader| reader.recipient.as_str() == recipient);
+            match reader {
+                Some(reader) => reader.name.to_string(),
+                None => crate::crypto::identity::short(recipient),
+            }
+        });
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The name under which one of the identities is listed, else the one that would be used.
+    fn my_name(&self, session: &Session, known: &Known) -> Option<(String, String)> {
+        let (project, document) = self.home.as_ref()?;
+        let listed = readers::of(project, &document.environment).unwrap_or_default();
+        let is_mine = |reader: &&readers::Reader| {
+            known.identities.iter().any(|own| own.recipient() == reader.recipient)
+        };
+        let name = match listed.iter().find(is_mine) {
+            Some(reader) => reader.name.clone(),
+            None => identity::reader_name(session, project.root(), None).ok()?,
+        };
+        Some((name.to_string(), document.environment.to_string()))
+    }
+
+    /// What a file that does not open means for a command.
+    pub(crate) fn open_error(&self, error: &crate::sops::OpenError) -> CommandError {
+        use crate::sops::{MacFault, OpenError};
+        let shown = &self.shown;
+        match error {
+            OpenError::PlainLeaf { path, position } => {
+                let what = format!("{shown}:{}  {path} is plaintext", position.line);
+                CommandError::new("E0140", Exit::Plaintext, what)
+                    .fix(format!("sealctl encrypt {shown}"))
+            }
+            OpenError::Mac(MacFault::Mismatch) => {
+                let what = format!("{shown} was changed after it was sealed");
+                CommandError::new("E0130", Exit::Integrity, what)
+                    .why("the MAC does not fit the content: a hand edit looks like tampering")
+                    .fix(format!("sealctl encrypt {shown}   shows the difference and asks"))
+            }
+            other => CommandError::new("E0130", Exit::Integrity, format!("{shown}: {other}"))
+                .why("the ciphertext is damaged, cut off or comes from another place")
+                .fix(format!("git restore {shown}")),
+        }
+    }
+}
