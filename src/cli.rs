@@ -5,16 +5,17 @@
 
 mod args;
 mod command;
+mod document;
 mod environ;
 mod error;
-mod git;
-mod document;
 mod findings;
+mod git;
 mod identity;
 mod mask;
 mod project;
 mod readers;
 mod rules;
+mod store;
 mod ui;
 
 use std::ffi::OsString;

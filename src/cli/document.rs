@@ -67,8 +67,17 @@ impl Source {
     /// When it cannot be read.
     pub(crate) fn at(session: &Session, path: &Path) -> Result<Self, CommandError> {
         if path == Path::new("-") {
-            let text = file::read_from(std::io::stdin().lock(), LONGEST_OTHER, Path::new("standard input"))?;
-            return Ok(Self { shown: "standard input".to_owned(), original: None, text, home: None });
+            let text = file::read_from(
+                std::io::stdin().lock(),
+                LONGEST_OTHER,
+                Path::new("standard input"),
+            )?;
+            return Ok(Self {
+                shown: "standard input".to_owned(),
+                original: None,
+                text,
+                home: None,
+            });
         }
         let home = Project::of_file(&session.globals, path).and_then(|project| {
             let document = project.document_at(path)?;
@@ -99,10 +108,19 @@ impl Source {
         let original = file::read_original(path, limit).map_err(|error| {
             let is_missing = error.is_missing();
             let error = CommandError::from(error);
-            if is_missing { error.fix("sealctl check   lists the documents") } else { error }
+            if is_missing {
+                error.fix("sealctl check   lists the documents")
+            } else {
+                error
+            }
         })?;
         let text = original.content().clone();
-        Ok(Self { shown, original: Some(original), text, home })
+        Ok(Self {
+            shown,
+            original: Some(original),
+            text,
+            home,
+        })
     }
 
     /// Its format, by its name. Standard input is taken for YAML.
@@ -114,10 +132,18 @@ impl Source {
         let Some(original) = &self.original else {
             return Ok(Format::Yaml);
         };
-        let name = original.path().file_name().unwrap_or_default().to_string_lossy();
+        let name = original
+            .path()
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
         Format::of_file_name(&name).ok_or_else(|| {
-            CommandError::new("E0126", Exit::Failure, format!("{} has a format that is not read yet", self.shown))
-                .why("YAML files (.yaml, .yml) are sealed and opened")
+            CommandError::new(
+                "E0126",
+                Exit::Failure,
+                format!("{} has a format that is not read yet", self.shown),
+            )
+            .why("YAML files (.yaml, .yml) are sealed and opened")
         })
     }
 
@@ -162,9 +188,13 @@ impl Source {
                 let what = format!("{shown}:{}:{}: {}", place.line, place.column, syntax.fault);
                 CommandError::new("E0208", Exit::Failure, what).why("the file was left as it is")
             }
-            other => CommandError::new("E0131", Exit::Integrity, format!("{shown} cannot be read: {other}"))
-                .why("the sops block is damaged or cut off")
-                .fix(format!("git restore {shown}")),
+            other => CommandError::new(
+                "E0131",
+                Exit::Integrity,
+                format!("{shown} cannot be read: {other}"),
+            )
+            .why("the sops block is damaged or cut off")
+            .fix(format!("git restore {shown}")),
         }
     }
 
@@ -176,7 +206,9 @@ impl Source {
     pub(crate) fn open(&self, session: &Session) -> Result<OpenedDocument, CommandError> {
         let sealed = self.parse()?;
         let keys = self.unlock(session, &sealed)?;
-        let opened = sealed.open(&keys).map_err(|error| self.open_error(&error))?;
+        let opened = sealed
+            .open(&keys)
+            .map_err(|error| self.open_error(&error))?;
         let mask = Mask::new(&keys, session.ui.symbols());
         Ok(OpenedDocument { opened, mask })
     }
@@ -188,17 +220,24 @@ impl Source {
     /// The findings, when one of them is an error.
     pub(crate) fn deliver(&self, document: &OpenedDocument) -> Result<Delivery, CommandError> {
         let checked = check(document.opened.tree(), Form::Opened, &self.place());
-        checked.delivery.ok_or_else(|| self.refused(&checked.findings))
+        checked
+            .delivery
+            .ok_or_else(|| self.refused(&checked.findings))
     }
 
     /// The error of a document that breaks the grammar: all findings, the first one in front.
     pub(crate) fn refused(&self, found: &[Finding]) -> CommandError {
-        findings::error(&self.shown, found.iter().filter(|one| one.severity == Severity::Error))
+        findings::error(
+            &self.shown,
+            found.iter().filter(|one| one.severity == Severity::Error),
+        )
     }
 
     /// The path of the file, for those that write it.
     pub(crate) fn path(&self) -> Option<PathBuf> {
-        self.original.as_ref().map(|original| original.path().to_path_buf())
+        self.original
+            .as_ref()
+            .map(|original| original.path().to_path_buf())
     }
 }
 
@@ -220,7 +259,10 @@ impl Known {
             match Identity::parse(&one.text) {
                 Ok(identity) => {
                     let arrow = session.ui.symbols().arrow;
-                    tried.push(format!("{source}  {arrow} {}", identity.recipient().short()));
+                    tried.push(format!(
+                        "{source}  {arrow} {}",
+                        identity.recipient().short()
+                    ));
                     identities.push(identity);
                 }
                 Err(invalid) => tried.push(format!("{source}  {invalid}")),
@@ -253,8 +295,29 @@ impl Source {
         sealed: &Sealed,
     ) -> Result<crate::crypto::DataKey, CommandError> {
         let recipients: Vec<String> = sealed.recipients().map(ToOwned::to_owned).collect();
-        let known = Known::collect(session, &recipients);
-        sealed.data_key(&known.identities).map_err(|error| self.key_error(session, &known, &error))
+        self.unlock_with(session, sealed, &Known::collect(session, &recipients))
+    }
+
+    /// The data key, by one of the identities that were collected before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::unlock`].
+    pub(crate) fn unlock_with(
+        &self,
+        session: &Session,
+        sealed: &Sealed,
+        known: &Known,
+    ) -> Result<crate::crypto::DataKey, CommandError> {
+        sealed
+            .data_key(&known.identities)
+            .map_err(|error| self.key_error(session, known, &error))
+    }
+
+    /// The readers that the file itself names.
+    pub(crate) fn readers_of_file(&self, sealed: &Sealed) -> String {
+        let recipients: Vec<String> = sealed.recipients().map(ToOwned::to_owned).collect();
+        self.reader_names(&recipients)
     }
 
     fn key_error(&self, session: &Session, known: &Known, error: &KeyError) -> CommandError {
@@ -262,7 +325,9 @@ impl Source {
         match error {
             KeyError::NoIdentity { recipients } => {
                 let error = CommandError::new("E0101", Exit::NoIdentity, "no identity was found");
-                let error = known.with_tried(error).fact("readers", self.reader_names(recipients));
+                let error = known
+                    .with_tried(error)
+                    .fact("readers", self.reader_names(recipients));
                 if known.tried.is_empty() {
                     return error
                         .why("no key file where SOPS looks, and no SOPS_AGE_KEY… variable")
@@ -273,7 +338,9 @@ impl Source {
             KeyError::NotARecipient { recipients } => {
                 let what = format!("none of your identities can open {shown}");
                 let error = CommandError::new("E0112", Exit::NotReader, what);
-                let error = known.with_tried(error).fact("readers", self.reader_names(recipients));
+                let error = known
+                    .with_tried(error)
+                    .fact("readers", self.reader_names(recipients));
                 match self.my_name(session, known) {
                     Some((name, environment)) => error.fix(format!(
                         "ask one of them to run:  sealctl key approve {name} --env {environment}"
@@ -288,12 +355,15 @@ impl Source {
 
     /// The readers by name where `keys/` knows them, else by key.
     fn reader_names(&self, recipients: &[String]) -> String {
-        let known = self.home.as_ref().and_then(|(project, document)| {
-            readers::of(project, &document.environment).ok()
-        });
+        let known = self
+            .home
+            .as_ref()
+            .and_then(|(project, document)| readers::of(project, &document.environment).ok());
         let known = known.unwrap_or_default();
         let names = recipients.iter().map(|recipient| {
-            let reader = known.iter().find(|reader| reader.recipient.as_str() == recipient);
+            let reader = known
+                .iter()
+                .find(|reader| reader.recipient.as_str() == recipient);
             match reader {
                 Some(reader) => reader.name.to_string(),
                 None => crate::crypto::identity::short(recipient),
@@ -307,7 +377,10 @@ impl Source {
         let (project, document) = self.home.as_ref()?;
         let listed = readers::of(project, &document.environment).unwrap_or_default();
         let is_mine = |reader: &&readers::Reader| {
-            known.identities.iter().any(|own| own.recipient() == reader.recipient)
+            known
+                .identities
+                .iter()
+                .any(|own| own.recipient() == reader.recipient)
         };
         let name = match listed.iter().find(is_mine) {
             Some(reader) => reader.name.clone(),
@@ -330,7 +403,9 @@ impl Source {
                 let what = format!("{shown} was changed after it was sealed");
                 CommandError::new("E0130", Exit::Integrity, what)
                     .why("the MAC does not fit the content: a hand edit looks like tampering")
-                    .fix(format!("sealctl encrypt {shown}   shows the difference and asks"))
+                    .fix(format!(
+                        "sealctl encrypt {shown}   shows the difference and asks"
+                    ))
             }
             other => CommandError::new("E0130", Exit::Integrity, format!("{shown}: {other}"))
                 .why("the ciphertext is damaged, cut off or comes from another place")

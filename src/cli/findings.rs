@@ -38,7 +38,11 @@ pub(crate) fn error<'a>(
         0 => shown.to_owned(),
         line => format!("{shown}:{line}"),
     };
-    let exit = if first.code == "E0140" { Exit::Plaintext } else { Exit::Failure };
+    let exit = if first.code == "E0140" {
+        Exit::Plaintext
+    } else {
+        Exit::Failure
+    };
     let mut error = CommandError::new(first.code, exit, format!("{place}  {}", first.message));
     if let Some(hint) = &first.hint {
         error = error.fix(hint);

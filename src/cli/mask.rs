@@ -27,20 +27,32 @@ impl Mask {
         let expanded = Hkdf::<Sha256>::new(None, data_key.secret().expose())
             .expand(LABEL.as_bytes(), &mut bytes);
         let key = Secret::new(bytes);
-        Self { key: expanded.ok().and_then(|()| DigestKey::new(key)), symbols }
+        Self {
+            key: expanded.ok().and_then(|()| DigestKey::new(key)),
+            symbols,
+        }
     }
 
     /// `value` masked.
     pub(crate) fn show(&self, value: &Secret) -> String {
-        let chars = value.expose_text().map_or_else(|| value.len(), |text| text.chars().count());
-        let print = self.digest("", value.expose()).map(|digest| digest.short(4));
+        let chars = value
+            .expose_text()
+            .map_or_else(|| value.len(), |text| text.chars().count());
+        let print = self
+            .digest("", value.expose())
+            .map(|digest| digest.short(4));
         let Symbols { open, close, .. } = self.symbols;
-        format!("{open}{chars} chars, {}{close}", print.as_deref().unwrap_or("----"))
+        format!(
+            "{open}{chars} chars, {}{close}",
+            print.as_deref().unwrap_or("----")
+        )
     }
 
     /// Keyed digest of `bytes` for `purpose`; `None` is never seen, since the key has its length.
     pub(crate) fn digest(&self, purpose: &str, bytes: &[u8]) -> Option<Digest> {
-        self.key.as_ref().map(|key| key.digest(&format!("{LABEL}{purpose}"), bytes))
+        self.key
+            .as_ref()
+            .map(|key| key.digest(&format!("{LABEL}{purpose}"), bytes))
     }
 }
 
@@ -53,7 +65,10 @@ mod tests {
         let key = DataKey::new(Secret::new(vec![7; 32])).unwrap();
         let mask = Mask::new(&key, Symbols::for_locale(true));
         let shown = mask.show(&Secret::from_text("correct-hörse"));
-        assert!(shown.starts_with("‹13 chars, ") && shown.ends_with('›'), "{shown}");
+        assert!(
+            shown.starts_with("‹13 chars, ") && shown.ends_with('›'),
+            "{shown}"
+        );
         assert_eq!(shown, mask.show(&Secret::from_text("correct-hörse")));
         assert_ne!(shown, mask.show(&Secret::from_text("correct-hörsf")));
     }

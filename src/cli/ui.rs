@@ -242,7 +242,8 @@ impl Ui {
 }
 
 fn is_pipe(stream: &impl std::os::fd::AsFd) -> bool {
-    let kind = rustix::fs::fstat(stream).map(|found| rustix::fs::FileType::from_raw_mode(found.st_mode));
+    let kind =
+        rustix::fs::fstat(stream).map(|found| rustix::fs::FileType::from_raw_mode(found.st_mode));
     let is_file = kind == Ok(rustix::fs::FileType::RegularFile);
     !is_file && !rustix::termios::isatty(stream)
 }

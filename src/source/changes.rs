@@ -32,7 +32,11 @@ impl Changes {
             watcher.watch(folder, RecursiveMode::NonRecursive)?;
             Ok(watcher)
         });
-        Self { hints, _watcher: watcher.ok(), poll }
+        Self {
+            hints,
+            _watcher: watcher.ok(),
+            poll,
+        }
     }
 
     /// Waits for a hint, then until nothing more has come for `quiet`.

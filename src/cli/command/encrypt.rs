@@ -1,11 +1,27 @@
-//! `encrypt`: seal files.
+//! `encrypt`: seal files in place.
+//!
+//! A document that was never sealed needs no identity. One that was has to open: what was typed in the
+//! clear is sealed, and what was changed by hand without sealing is shown and asked for.
+
+mod changes;
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::error::CommandError;
-use crate::cli::{Outcome, Session};
+use crate::cli::document::{Known, Source};
+use crate::cli::error::{CommandError, Exit};
+use crate::cli::mask::Mask;
+use crate::cli::project::Project;
+use crate::cli::readers::{self, Reader};
+use crate::cli::{Outcome, Session, store};
+use crate::clock::{Clock as _, SystemClock};
+use crate::crypto::Recipient;
+use crate::crypto::value::is_encrypted;
+use crate::secret::Secret;
+use crate::sops::{self, Partly, Rule, Sealed};
+use crate::tree::{Map, Node};
+use crate::trust::{self, Change, Verdict, Written};
 
 /// Seal files in place
 ///
@@ -18,6 +34,7 @@ use crate::cli::{Outcome, Session};
 )]
 pub(crate) struct EncryptArgs {
     /// Files, or - for standard input (default: every document with plaintext)
+    #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Seal for this key; repeat for several
     #[arg(short, long, value_name = "KEY")]
@@ -27,6 +44,368 @@ pub(crate) struct EncryptArgs {
     stdout: bool,
 }
 
-pub(crate) fn run(_session: &mut Session, _args: &EncryptArgs) -> Result<Outcome, CommandError> {
-    Err(CommandError::usage("not built yet"))
+/// What became of one file.
+struct Sealing {
+    source: Source,
+    /// `None` when there was nothing to seal.
+    written: Option<Written>,
+    /// Names of what was sealed.
+    names: Vec<String>,
+    /// Who can open it.
+    readers: String,
+}
+
+/// `encrypt`.
+pub(crate) fn run(session: &mut Session, args: &EncryptArgs) -> Result<Outcome, CommandError> {
+    let given = recipients(&args.recipient)?;
+    let sources = match args.files.as_slice() {
+        [] => with_plaintext(session)?,
+        files => files
+            .iter()
+            .map(|path| Source::at(session, path))
+            .collect::<Result<Vec<_>, CommandError>>()?,
+    };
+    let to_stdout = |source: &Source| args.stdout || source.original.is_none();
+    if sources.len() > 1 && sources.iter().any(to_stdout) {
+        return Err(
+            CommandError::usage("several files on one standard output").fix("seal them one by one")
+        );
+    }
+    // All of them are sealed before the first one is written.
+    let sealings = sources
+        .into_iter()
+        .map(|source| seal(session, source, &given))
+        .collect::<Result<Vec<_>, CommandError>>()?;
+    let mut outcome = Outcome::Unchanged;
+    for sealing in &sealings {
+        if to_stdout(&sealing.source) {
+            let unchanged = &sealing.source.text;
+            let text = sealing
+                .written
+                .as_ref()
+                .map(|written| written.text.as_bytes());
+            session.ui.data(text.unwrap_or_else(|| unchanged.expose()));
+            outcome = Outcome::Done;
+        } else if report(session, sealing)? == Outcome::Done {
+            outcome = Outcome::Done;
+        }
+    }
+    if outcome == Outcome::Done && !args.stdout {
+        session.ui.next("git add -A && git commit");
+    }
+    if sealings.is_empty() {
+        session.ui.same("no document holds plaintext");
+    }
+    Ok(outcome)
+}
+
+fn recipients(given: &[String]) -> Result<Vec<Recipient>, CommandError> {
+    let parse = |text: &String| {
+        text.parse::<Recipient>().map_err(|invalid| {
+            // The text is not shown: it may be a private key in the wrong place.
+            CommandError::usage(format!("a value of --recipient is {invalid}"))
+        })
+    };
+    given.iter().map(parse).collect()
+}
+
+/// The documents of the project, or of the environment that was named, that hold plaintext.
+fn with_plaintext(session: &Session) -> Result<Vec<Source>, CommandError> {
+    let project = Project::find(&session.globals)?;
+    let environment = match &session.globals.environment {
+        Some(name) => Some(project.environment(Some(name))?),
+        None => None,
+    };
+    let mut found = Vec::new();
+    for document in project.documents() {
+        if environment
+            .as_ref()
+            .is_some_and(|wanted| *wanted != document.environment)
+        {
+            continue;
+        }
+        let source = Source::of(&project, &document)?;
+        let has_plaintext = !source.looks_sealed() || !source.parse()?.plain_paths().is_empty();
+        if has_plaintext {
+            found.push(source);
+        }
+    }
+    Ok(found)
+}
+
+fn seal(session: &Session, source: Source, given: &[Recipient]) -> Result<Sealing, CommandError> {
+    if source.home.is_some() && !given.is_empty() {
+        return Err(
+            CommandError::usage("-r is for files outside a project").why(format!(
+                "the readers of {} are the keys in keys/",
+                source.shown
+            )),
+        );
+    }
+    if source.looks_sealed() {
+        return again(session, source);
+    }
+    let tree = store::parse_plain(&source.shown, &source.text)?;
+    refuse_ciphertext(&source, &tree)?;
+    if source.home.is_some() || store::is_document(&tree) {
+        return first(session, source, &tree, given);
+    }
+    other(source, &tree, given)
+}
+
+/// A file with ciphertext and without `sops` block is the rest of a sealed one.
+fn refuse_ciphertext(source: &Source, tree: &Map) -> Result<(), CommandError> {
+    let mut found = None;
+    each_leaf(tree, &mut String::new(), &mut |path, leaf| {
+        if leaf.text.expose_text().is_some_and(is_encrypted) && found.is_none() {
+            found = Some((path.to_owned(), leaf.position.line));
+        }
+    });
+    let Some((path, line)) = found else {
+        return Ok(());
+    };
+    let shown = &source.shown;
+    let what = format!("{shown}:{line}  {path} is ciphertext, but the sops block is missing");
+    Err(CommandError::new("E0131", Exit::Integrity, what)
+        .why("the file is cut off; sealing it again would lose its values")
+        .fix(format!("git restore {shown}")))
+}
+
+fn each_leaf(tree: &Map, path: &mut String, visit: &mut impl FnMut(&str, &crate::tree::Leaf)) {
+    for entry in tree.entries() {
+        let length = path.len();
+        if !path.is_empty() {
+            path.push('.');
+        }
+        path.push_str(&entry.key);
+        each_leaf_of(&entry.value, path, visit);
+        path.truncate(length);
+    }
+}
+
+fn each_leaf_of(node: &Node, path: &mut String, visit: &mut impl FnMut(&str, &crate::tree::Leaf)) {
+    match node {
+        Node::Leaf(leaf) => visit(path, leaf),
+        Node::Map(map) => each_leaf(map, path, visit),
+        Node::List(list) => {
+            for node in list.nodes() {
+                each_leaf_of(node, path, visit);
+            }
+        }
+    }
+}
+
+/// A document that was never sealed.
+fn first(
+    session: &Session,
+    source: Source,
+    tree: &Map,
+    given: &[Recipient],
+) -> Result<Sealing, CommandError> {
+    let readers = if given.is_empty() {
+        store::readers_of(&source)?
+    } else {
+        unnamed(given)
+    };
+    store::check_plain(session, &source, &source.text)?;
+    let written = store::seal_new(&source, &source.text, &readers)?;
+    let names = secret_names(tree);
+    let readers = shown_readers(&readers, given);
+    Ok(Sealing {
+        source,
+        written: Some(written),
+        names,
+        readers,
+    })
+}
+
+/// Any other YAML file: as `sops encrypt` does it.
+fn other(source: Source, tree: &Map, given: &[Recipient]) -> Result<Sealing, CommandError> {
+    if given.is_empty() {
+        let what = format!("nobody to seal {} for", source.shown);
+        return Err(CommandError::usage(what)
+            .why("it is no document of a project, whose readers are in keys/<env>/")
+            .fix(format!("sealctl encrypt -r age1… {}", source.shown)));
+    }
+    let now = SystemClock.now().wall;
+    let draft = sops::seal(
+        source.format()?,
+        &source.text,
+        given,
+        &Rule::fallback(),
+        now,
+    )
+    .map_err(|error| store::write_error(&source.shown, &error.into()))?;
+    let text = draft
+        .sealed
+        .text()
+        .expose_text()
+        .unwrap_or_default()
+        .to_owned();
+    let written = Written {
+        text,
+        sealed: draft.sealed,
+        key: draft.key,
+    };
+    let mut names = Vec::new();
+    each_leaf(tree, &mut String::new(), &mut |path, _| {
+        names.push(path.to_owned())
+    });
+    Ok(Sealing {
+        source,
+        written: Some(written),
+        names,
+        readers: shown_readers(&[], given),
+    })
+}
+
+/// A document that is sealed already: seals what was typed since.
+fn again(session: &Session, source: Source) -> Result<Sealing, CommandError> {
+    let sealed = source.parse()?;
+    let readers = source.readers_of_file(&sealed);
+    let recipients: Vec<String> = sealed.recipients().map(ToOwned::to_owned).collect();
+    let known = Known::collect(session, &recipients);
+    let key = source.unlock_with(session, &sealed, &known)?;
+    let former = sealed.clone();
+    let partly = sealed
+        .open_partly(&key)
+        .map_err(|error| source.open_error(&error))?;
+    let is_document = store::is_document(former.tree());
+    let verdict = trust::verify(&former, &key);
+    let is_sealed = !is_document || matches!(verdict, Verdict::Valid { .. });
+    if partly.plain.is_empty() && partly.mac.is_ok() && is_sealed {
+        return Ok(Sealing {
+            source,
+            written: None,
+            names: Vec::new(),
+            readers,
+        });
+    }
+    if partly.mac.is_err() || verdict == Verdict::Invalid {
+        let mask = Mask::new(&key, session.ui.symbols());
+        changes::accept(session, &source, &partly, &known.identities, &mask)?;
+    }
+    let plain = partly.opened.text();
+    if is_document {
+        store::check_plain(session, &source, &plain)?;
+    }
+    let names = partly
+        .plain
+        .iter()
+        .map(|(path, _)| last_key(path))
+        .collect();
+    let written = renew(&source, &former, &partly, &plain, is_document)?;
+    Ok(Sealing {
+        source,
+        written: Some(written),
+        names,
+        readers,
+    })
+}
+
+fn renew(
+    source: &Source,
+    former: &Sealed,
+    partly: &Partly,
+    plain: &Secret,
+    is_document: bool,
+) -> Result<Written, CommandError> {
+    if is_document {
+        return store::seal_again(
+            source,
+            former,
+            &Change::Text {
+                opened: &partly.opened,
+                plain,
+            },
+        );
+    }
+    let draft = partly
+        .opened
+        .reseal(plain, SystemClock.now().wall)
+        .map_err(|error| store::write_error(&source.shown, &error.into()))?;
+    let text = draft
+        .sealed
+        .text()
+        .expose_text()
+        .unwrap_or_default()
+        .to_owned();
+    Ok(Written {
+        text,
+        sealed: draft.sealed,
+        key: draft.key,
+    })
+}
+
+fn report(session: &Session, sealing: &Sealing) -> Result<Outcome, CommandError> {
+    let shown = &sealing.source.shown;
+    let Some(written) = &sealing.written else {
+        session.ui.same(&format!("{shown} is sealed throughout"));
+        return Ok(Outcome::Unchanged);
+    };
+    let revision = store::save(session, &sealing.source, written)?;
+    let count = sealing.names.len();
+    let values = if count == 1 { "value" } else { "values" };
+    let names = match count {
+        0 => String::new(),
+        _ => format!(" ({})", sealing.names.join(", ")),
+    };
+    let counter = match trust::revision(&written.sealed) {
+        Some(_) => format!("; revision {revision}"),
+        None => String::new(),
+    };
+    let would = if session.globals.dry_run {
+        "would be "
+    } else {
+        ""
+    };
+    let readers = &sealing.readers;
+    session.ui.done(&format!(
+        "{shown}: {count} {values} {would}sealed{names} for {readers}{counter}"
+    ));
+    Ok(Outcome::Done)
+}
+
+fn last_key(path: &crate::tree::Path) -> String {
+    let keys: Vec<&str> = path.keys().collect();
+    match keys.as_slice() {
+        ["secrets", name] => (*name).to_owned(),
+        _ => path.to_string(),
+    }
+}
+
+/// What is sealed in a document: the names in `secrets`, and passwords by their path.
+fn secret_names(tree: &Map) -> Vec<String> {
+    let mut names = Vec::new();
+    each_leaf(tree, &mut String::new(), &mut |path, leaf| {
+        let is_secret = path
+            .split('.')
+            .any(|key| key == "secrets" || key == "password");
+        if is_secret && !leaf.text.is_empty() {
+            names.push(path.strip_prefix("secrets.").unwrap_or(path).to_owned());
+        }
+    });
+    names
+}
+
+/// Readers that were given by key; their names are not shown.
+fn unnamed(given: &[Recipient]) -> Vec<Reader> {
+    let name = |place: usize| format!("r{place}").parse().ok();
+    let readers = given.iter().enumerate();
+    readers
+        .filter_map(|(place, recipient)| {
+            Some(Reader {
+                name: name(place)?,
+                recipient: recipient.clone(),
+            })
+        })
+        .collect()
+}
+
+fn shown_readers(readers: &[Reader], given: &[Recipient]) -> String {
+    if given.is_empty() {
+        return readers::names(readers);
+    }
+    let shorts: Vec<String> = given.iter().map(Recipient::short).collect();
+    shorts.join(", ")
 }

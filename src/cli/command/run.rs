@@ -97,7 +97,6 @@ pub(crate) enum Redact {
     Never,
 }
 
-
 /// `run`.
 pub(crate) fn run(session: &mut Session, args: &RunArgs) -> Result<Outcome, CommandError> {
     prepare_and_run(session, args).map_err(|error| match error.exit() {
@@ -114,7 +113,11 @@ fn prepare_and_run(session: &mut Session, args: &RunArgs) -> Result<Outcome, Com
         Err(error) => match args.allow_missing {
             Missing::Error => return Err(error),
             Missing::Warn => {
-                session.ui.warn(&format!("running without {}: {}", source.shown, error.what()));
+                session.ui.warn(&format!(
+                    "running without {}: {}",
+                    source.shown,
+                    error.what()
+                ));
                 None
             }
             Missing::Ignore => None,
@@ -170,12 +173,19 @@ impl Loaded {
         }
         let mut plain = values.clone();
         plain.retain(|name, _| !args.file.iter().any(|file| file == name.as_str()));
-        let mixing =
-            environment::Mixing { pristine: args.pristine, overrule: args.overrule };
-        let mut mixed =
-            environment::mix(&session.environ, &plain, &delivery.environment, mixing)?;
+        let mixing = environment::Mixing {
+            pristine: args.pristine,
+            overrule: args.overrule,
+        };
+        let mut mixed = environment::mix(&session.environ, &plain, &delivery.environment, mixing)?;
         let files = files(session, &args.file, &delivery, &mut mixed)?;
-        Ok(Self { delivery, values, mixed, mask: document.mask, _files: files })
+        Ok(Self {
+            delivery,
+            values,
+            mixed,
+            mask: document.mask,
+            _files: files,
+        })
     }
 
     /// What differs from `former`, such as `~ REDIS_URL, + FEATURE_X`; `None` when nothing does.
@@ -188,7 +198,10 @@ impl Loaded {
                 Some(_) => {}
             }
         }
-        let gone = former.values.keys().filter(|name| !self.values.contains_key(name));
+        let gone = former
+            .values
+            .keys()
+            .filter(|name| !self.values.contains_key(name));
         changes.extend(gone.map(|name| format!("- {name}")));
         (!changes.is_empty()).then(|| changes.join(", "))
     }
@@ -204,7 +217,11 @@ fn known(name: &str, delivery: &Delivery, source: &Source) -> Result<(), Command
     if delivery.values.keys().any(|known| known.as_str() == name) {
         return Ok(());
     }
-    Err(crate::cli::command::get::not_set(name, delivery, &source.shown))
+    Err(crate::cli::command::get::not_set(
+        name,
+        delivery,
+        &source.shown,
+    ))
 }
 
 /// Writes the values of `names` as files into memory and puts their paths into `NAME_FILE`.
@@ -219,13 +236,18 @@ fn files(
     }
     let scratch = session.environ.scratch_places().create("run")?;
     if !scratch.is_in_memory() {
-        session.ui.warn("no memory file system was found; the files of --file lie on a disk");
+        session
+            .ui
+            .warn("no memory file system was found; the files of --file lie on a disk");
     }
     for (name, value) in &delivery.values {
         if names.iter().any(|wanted| wanted == name.as_str()) {
             let path = scratch.path().join(name.as_str());
             file::create(&path, &value.text, file::PRIVATE)?;
-            mixed.variables.insert(OsString::from(format!("{name}_FILE")), path.into_os_string());
+            mixed.variables.insert(
+                OsString::from(format!("{name}_FILE")),
+                path.into_os_string(),
+            );
         }
     }
     Ok(Some(scratch))
@@ -234,7 +256,10 @@ fn files(
 fn announce(session: &Session, loaded: &Loaded) {
     use std::fmt::Write as _;
     let environment::Mixed { given, kept, .. } = &loaded.mixed;
-    let mut line = format!("sealctl: {given} variables from {}", loaded.delivery.environment);
+    let mut line = format!(
+        "sealctl: {given} variables from {}",
+        loaded.delivery.environment
+    );
     if !kept.is_empty() {
         let names = kept.join(", ");
         let _ = write!(line, " ({} kept from your shell: {names})", kept.len());

@@ -2,10 +2,17 @@
 
 use clap::Args;
 
-use crate::cli::error::CommandError;
-use crate::cli::{Outcome, Session};
+use crate::cli::document::Source;
+use crate::cli::error::{CommandError, Exit};
+use crate::cli::{Outcome, Session, store};
+use crate::env::did_you_mean;
+use crate::sops::{Edit, Opened};
+use crate::tree::{Map, Node, Path};
+use crate::trust::{Change, Written};
 
 /// Remove values
+///
+/// A name is looked for in secrets, config and derived; superuser.email and the like are paths.
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:\n  sealctl unset OLD_TOKEN\n  sealctl unset OLD_TOKEN --all-envs"
@@ -19,6 +26,100 @@ pub(crate) struct UnsetArgs {
     all_envs: bool,
 }
 
-pub(crate) fn run(_session: &mut Session, _args: &UnsetArgs) -> Result<Outcome, CommandError> {
-    Err(CommandError::usage("not built yet"))
+/// `unset`.
+pub(crate) fn run(session: &mut Session, args: &UnsetArgs) -> Result<Outcome, CommandError> {
+    let mut prepared = Vec::new();
+    for source in super::set::sources(session, args.all_envs)? {
+        let document = source.open(session)?;
+        let change = change(session, args, &source, &document.opened)?;
+        prepared.push((source, change));
+    }
+    let mut outcome = Outcome::Unchanged;
+    for (source, change) in &prepared {
+        let Some((written, names)) = change else {
+            session.ui.same(&format!("{}: absent", source.shown));
+            continue;
+        };
+        let revision = store::save(session, source, written)?;
+        let would = if session.globals.dry_run {
+            "would be "
+        } else {
+            ""
+        };
+        let names = names.join(", ");
+        session.ui.done(&format!(
+            "{}: {names} {would}removed; revision {revision}",
+            source.shown
+        ));
+        outcome = Outcome::Done;
+    }
+    if outcome == Outcome::Done {
+        session.ui.next("git add envs && git commit");
+    }
+    Ok(outcome)
+}
+
+fn change(
+    session: &Session,
+    args: &UnsetArgs,
+    source: &Source,
+    opened: &Opened,
+) -> Result<Option<(Written, Vec<String>)>, CommandError> {
+    let (mut edits, mut names) = (Vec::new(), Vec::new());
+    for key in &args.keys {
+        match find(opened.tree(), key) {
+            Some(path) => {
+                edits.push(Edit::Unset { path });
+                names.push(key.clone());
+            }
+            None if args.all_envs => {}
+            None => return Err(absent(source, opened.tree(), key)),
+        }
+    }
+    if edits.is_empty() {
+        return Ok(None);
+    }
+    let plain = opened
+        .edit(&edits)
+        .map_err(|error| store::write_error(&source.shown, &error.into()))?;
+    store::check_plain(session, source, &plain)?;
+    let change = Change::Text {
+        opened,
+        plain: &plain,
+    };
+    Ok(Some((
+        store::seal_again(source, opened.sealed(), &change)?,
+        names,
+    )))
+}
+
+/// The path of the name or path `key`.
+fn find(tree: &Map, key: &str) -> Option<Path> {
+    for section in ["secrets", "config", "derived"] {
+        if let Some(Node::Map(map)) = tree.find(section).map(|entry| &entry.value)
+            && map.find(key).is_some()
+        {
+            return Some(Path::of([section, key]));
+        }
+    }
+    let (section, field) = key.split_once('.')?;
+    let Node::Map(map) = &tree.find(section)?.value else {
+        return None;
+    };
+    map.find(field).map(|_| Path::of([section, field]))
+}
+
+fn absent(source: &Source, tree: &Map, key: &str) -> CommandError {
+    let mut known: Vec<&str> = Vec::new();
+    for section in ["secrets", "config", "derived"] {
+        if let Some(Node::Map(map)) = tree.find(section).map(|entry| &entry.value) {
+            known.extend(map.entries().map(|entry| entry.key.as_str()));
+        }
+    }
+    let what = format!("{key} is not set in {}", source.shown);
+    let error = CommandError::new("E0204", Exit::Failure, what);
+    match did_you_mean(key, known) {
+        Some(hint) => error.why(hint),
+        None => error,
+    }
 }

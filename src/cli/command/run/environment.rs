@@ -15,8 +15,9 @@ use crate::secret::Secret;
 /// (`MAX_ARG_STRLEN` of Linux).
 const LONGEST: usize = 131_071;
 /// What a program can hardly do without, and what holds no secret.
-const BASIC: [&str; 9] =
-    ["HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"];
+const BASIC: [&str; 9] = [
+    "HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER",
+];
 
 /// How the two sources are mixed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,7 +63,11 @@ pub(super) fn mix(
     }
     variables.insert("SEALCTL_RUN".into(), "1".into());
     variables.insert("SEALCTL_ENV".into(), environment.as_str().into());
-    Ok(Mixed { variables, given, kept })
+    Ok(Mixed {
+        variables,
+        given,
+        kept,
+    })
 }
 
 /// The variables of a command that runs without any document.
@@ -79,11 +84,14 @@ fn from_shell(shell: &Environ, pristine: bool) -> BTreeMap<OsString, OsString> {
         bytes.starts_with(b"SEALCTL_") || bytes == b"SOPS_AGE_KEY"
     };
     let is_basic = |name: &OsStr| {
-        name.to_str().is_some_and(|name| BASIC.contains(&name) || name.starts_with("LC_"))
+        name.to_str()
+            .is_some_and(|name| BASIC.contains(&name) || name.starts_with("LC_"))
     };
     let all = shell.all().iter();
     let wanted = all.filter(|(name, _)| !is_ours(name) && (!pristine || is_basic(name)));
-    wanted.map(|(name, value)| (name.clone(), value.clone())).collect()
+    wanted
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 fn check(name: &KeyName, value: &Secret) -> Result<(), CommandError> {
@@ -94,8 +102,10 @@ fn check(name: &KeyName, value: &Secret) -> Result<(), CommandError> {
     }
     let length = name.as_str().len() + 1 + value.len();
     if length > LONGEST {
-        let what =
-            format!("{name} is {} bytes; an environment variable holds {LONGEST}", value.len());
+        let what = format!(
+            "{name} is {} bytes; an environment variable holds {LONGEST}",
+            value.len()
+        );
         return Err(CommandError::new("E0217", Exit::RunFailed, what)
             .fix(format!("hand it over as a file: --file {name}")));
     }
@@ -119,7 +129,10 @@ mod tests {
             origin: Origin::Secrets,
             secret: true,
         };
-        pairs.iter().map(|(name, text)| (name.parse().unwrap(), value(text))).collect()
+        pairs
+            .iter()
+            .map(|(name, text)| (name.parse().unwrap(), value(text)))
+            .collect()
     }
 
     fn mixed(mixing: Mixing) -> Mixed {
@@ -135,7 +148,9 @@ mod tests {
 
     fn shown(mixed: &Mixed) -> Vec<String> {
         let pairs = mixed.variables.iter();
-        pairs.map(|(name, value)| format!("{}={}", name.display(), value.display())).collect()
+        pairs
+            .map(|(name, value)| format!("{}={}", name.display(), value.display()))
+            .collect()
     }
 
     #[test]
@@ -143,16 +158,31 @@ mod tests {
         let mixed = mixed(Mixing::default());
         assert_eq!(
             shown(&mixed),
-            ["PATH=/bin", "PORT=1", "SEALCTL_ENV=dev", "SEALCTL_RUN=1", "TOKEN=t"]
+            [
+                "PATH=/bin",
+                "PORT=1",
+                "SEALCTL_ENV=dev",
+                "SEALCTL_RUN=1",
+                "TOKEN=t"
+            ]
         );
-        assert_eq!((mixed.given, mixed.kept.as_slice()), (1, &["PORT".to_owned()][..]));
+        assert_eq!(
+            (mixed.given, mixed.kept.as_slice()),
+            (1, &["PORT".to_owned()][..])
+        );
     }
 
     #[test]
     fn the_document_wins_when_asked_for_and_pristine_leaves_the_shell_out() {
-        let overruled = mixed(Mixing { overrule: true, pristine: false });
+        let overruled = mixed(Mixing {
+            overrule: true,
+            pristine: false,
+        });
         assert!(shown(&overruled).contains(&"PORT=2".to_owned()));
-        let pristine = mixed(Mixing { overrule: false, pristine: true });
+        let pristine = mixed(Mixing {
+            overrule: false,
+            pristine: true,
+        });
         assert!(shown(&pristine).contains(&"PORT=2".to_owned()));
         assert!(shown(&pristine).contains(&"PATH=/bin".to_owned()));
     }

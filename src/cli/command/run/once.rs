@@ -28,7 +28,9 @@ pub(super) fn run(
     if let Some(memory) = &memory
         && file::read(memory, 256).is_ok_and(|known| known == Secret::from_text(&content))
     {
-        session.ui.status("sealctl: --once was done for this content");
+        session
+            .ui
+            .status("sealctl: --once was done for this content");
         return Ok(None);
     }
     let mut variables = loaded.mixed.variables.clone();
@@ -54,7 +56,10 @@ pub(super) fn run(
 /// The file that remembers what was done for this document and command.
 fn memory(session: &Session, source: &Source, command: &str) -> Option<PathBuf> {
     let state = session.environ.path("XDG_STATE_HOME").or_else(|| {
-        session.environ.path("HOME").map(|home| home.join(".local/state"))
+        session
+            .environ
+            .path("HOME")
+            .map(|home| home.join(".local/state"))
     })?;
     let path = source.path()?;
     let parts = [path.as_os_str().as_encoded_bytes(), command.as_bytes()];
@@ -91,7 +96,13 @@ fn superuser_variables(superuser: &Superuser) -> impl Iterator<Item = (OsString,
 }
 
 fn fields(superuser: &Superuser) -> Vec<(String, &Secret)> {
-    let Superuser { username, email, password, fields, .. } = superuser;
+    let Superuser {
+        username,
+        email,
+        password,
+        fields,
+        ..
+    } = superuser;
     let mut all = vec![("password".to_owned(), password)];
     all.extend(username.iter().map(|value| ("username".to_owned(), value)));
     all.extend(email.iter().map(|value| ("email".to_owned(), value)));

@@ -21,7 +21,9 @@ impl Redactor {
         let mut patterns = Vec::new();
         for value in values {
             let bytes = value.expose();
-            let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+            let lines = bytes
+                .split(|byte| *byte == b'\n')
+                .map(<[u8]>::trim_ascii_end);
             for pattern in std::iter::once(bytes).chain(lines) {
                 if pattern.len() >= SHORTEST {
                     patterns.push(Secret::new(pattern.to_vec()));
@@ -30,7 +32,10 @@ impl Redactor {
         }
         // The longest first, so that a value that contains another one is masked as a whole.
         patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.len()));
-        Self { patterns, pending: Vec::new() }
+        Self {
+            patterns,
+            pending: Vec::new(),
+        }
     }
 
     /// Takes what has come and gives what can be shown.
@@ -65,13 +70,18 @@ impl Redactor {
     }
 
     fn match_at(&self, rest: &[u8]) -> Option<usize> {
-        let found = self.patterns.iter().find(|pattern| rest.starts_with(pattern.expose()));
+        let found = self
+            .patterns
+            .iter()
+            .find(|pattern| rest.starts_with(pattern.expose()));
         found.map(Secret::len)
     }
 
     /// Whether `rest`, which is all that has come, is the beginning of a value.
     fn may_begin(&self, rest: &[u8]) -> bool {
-        self.patterns.iter().any(|pattern| pattern.expose().starts_with(rest))
+        self.patterns
+            .iter()
+            .any(|pattern| pattern.expose().starts_with(rest))
     }
 }
 
@@ -84,14 +94,20 @@ mod tests {
     fn redact(values: &[&str], chunks: &[&[u8]]) -> String {
         let values: Vec<Secret> = values.iter().map(|text| Secret::from_text(text)).collect();
         let mut redactor = Redactor::new(&values);
-        let mut shown: Vec<u8> = chunks.iter().flat_map(|chunk| redactor.feed(chunk)).collect();
+        let mut shown: Vec<u8> = chunks
+            .iter()
+            .flat_map(|chunk| redactor.feed(chunk))
+            .collect();
         shown.extend(redactor.flush());
         String::from_utf8(shown).unwrap()
     }
 
     #[test]
     fn long_values_are_masked_and_short_ones_are_not() {
-        assert_eq!(redact(&["correct-horse", "true"], &[b"x correct-horse true\n"]), "x *** true\n");
+        assert_eq!(
+            redact(&["correct-horse", "true"], &[b"x correct-horse true\n"]),
+            "x *** true\n"
+        );
     }
 
     #[test]

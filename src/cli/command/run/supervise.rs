@@ -74,19 +74,25 @@ impl Parent<'_> {
         let (out, err) = self.supervisor.start(&task)?;
         let redactor = || Redactor::new(self.loaded.iter().flat_map(Loaded::secrets));
         if let Some(out) = out.and_then(|pipe| tokio::process::ChildStdout::from_std(pipe).ok()) {
-            self.masking.push(tokio::spawn(mask(out, redactor(), Stream::Out)));
+            self.masking
+                .push(tokio::spawn(mask(out, redactor(), Stream::Out)));
         }
         if let Some(err) = err.and_then(|pipe| tokio::process::ChildStderr::from_std(pipe).ok()) {
-            self.masking.push(tokio::spawn(mask(err, redactor(), Stream::Err)));
+            self.masking
+                .push(tokio::spawn(mask(err, redactor(), Stream::Err)));
         }
         Ok(())
     }
 
     /// Until the child ends by itself or because it was told to.
     async fn serve(&mut self) -> Result<End, CommandError> {
-        let folder = self.source.path().and_then(|path| path.parent().map(ToOwned::to_owned));
-        let mut changes =
-            folder.filter(|_| self.args.watch).map(|folder| Changes::in_folder(&folder, POLL));
+        let folder = self
+            .source
+            .path()
+            .and_then(|path| path.parent().map(ToOwned::to_owned));
+        let mut changes = folder
+            .filter(|_| self.args.watch)
+            .map(|folder| Changes::in_folder(&folder, POLL));
         loop {
             let hint = async {
                 match &mut changes {
@@ -133,7 +139,10 @@ impl Parent<'_> {
         match read {
             Ok(None) => {}
             Ok(Some(loaded)) => match self.difference(&loaded) {
-                None => self.session.ui.status(&format!("sealctl: {shown} sealed again, same values")),
+                None => self
+                    .session
+                    .ui
+                    .status(&format!("sealctl: {shown} sealed again, same values")),
                 Some(changes) => {
                     let grace = &self.args.grace;
                     self.session.ui.status(&format!(
@@ -147,7 +156,9 @@ impl Parent<'_> {
             },
             Err(error) => {
                 self.session.ui.error(&error);
-                self.session.ui.warn(&format!("{shown} cannot be used; the command keeps running as it is"));
+                self.session.ui.warn(&format!(
+                    "{shown} cannot be used; the command keeps running as it is"
+                ));
             }
         }
         Ok(())
