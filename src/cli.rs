@@ -15,6 +15,7 @@ mod mask;
 mod project;
 mod readers;
 mod rules;
+mod sealed_env;
 mod store;
 mod ui;
 
@@ -113,6 +114,7 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Outcome, CommandE
         Command::Help(args) => command::meta::help(session, &args),
         Command::Completion(args) => command::meta::completion(session, &args),
         Command::Man(args) => command::meta::man(session, &args),
+        Command::Internal(args) => Ok(command::meta::internal(session, &args)),
     }
 }
 

@@ -155,6 +155,7 @@ pub(crate) enum Command {
     Help(command::meta::HelpArgs),
     Completion(command::meta::CompletionArgs),
     Man(command::meta::ManArgs),
+    Internal(command::meta::InternalArgs),
 }
 
 #[cfg(test)]

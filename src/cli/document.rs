@@ -16,6 +16,7 @@ use crate::format::Format;
 use crate::keyring::{Identities, Sources};
 use crate::secret::Secret;
 use crate::sops::{KeyError, METADATA_KEY, Opened, ReadError, Sealed};
+use crate::trust::{self, Verdict};
 
 /// Longest environment document: it must fit into a custom resource.
 pub(crate) const LONGEST: u64 = 1_048_576;
@@ -97,6 +98,17 @@ impl Source {
     pub(crate) fn of(project: &Project, document: &DocumentRef) -> Result<Self, CommandError> {
         let home = Some((project.clone(), document.clone()));
         Self::read(&project.path(document), document.to_string(), LONGEST, home)
+    }
+
+    /// A document that is about to be made from the plaintext `text`.
+    pub(crate) fn planned(project: &Project, document: &DocumentRef, text: Secret) -> Self {
+        let home = Some((project.clone(), document.clone()));
+        Self {
+            shown: document.to_string(),
+            original: None,
+            text,
+            home,
+        }
     }
 
     fn read(
@@ -186,7 +198,7 @@ impl Source {
             ReadError::Syntax(syntax) => {
                 let place = syntax.position;
                 let what = format!("{shown}:{}:{}: {}", place.line, place.column, syntax.fault);
-                CommandError::new("E0208", Exit::Failure, what).why("the file was left as it is")
+                CommandError::new("E0292", Exit::Failure, what).why("the file was left as it is")
             }
             other => CommandError::new(
                 "E0131",
@@ -209,6 +221,19 @@ impl Source {
         let opened = sealed
             .open(&keys)
             .map_err(|error| self.open_error(&error))?;
+        if trust::verify(opened.sealed(), &keys) == Verdict::Invalid {
+            session.ui.warn(&format!(
+                "W0150 the seal of {} does not fit its content",
+                self.shown
+            ));
+            session.ui.detail(
+                "why",
+                "its readers, order or sops block were changed by another program",
+            );
+            session
+                .ui
+                .detail("fix", &format!("sealctl encrypt {}", self.shown));
+        }
         let mask = Mask::new(&keys, session.ui.symbols());
         Ok(OpenedDocument { opened, mask })
     }

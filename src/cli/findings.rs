@@ -32,7 +32,7 @@ pub(crate) fn error<'a>(
 ) -> CommandError {
     let mut errors = errors.into_iter();
     let Some(first) = errors.next() else {
-        return CommandError::new("E0207", Exit::Failure, format!("{shown} is not valid"));
+        return CommandError::new("E0294", Exit::Failure, format!("{shown} is not valid"));
     };
     let place = match first.position.line {
         0 => shown.to_owned(),

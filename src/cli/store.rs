@@ -4,12 +4,11 @@
 
 use crate::cli::document::{LONGEST, Source};
 use crate::cli::error::{CommandError, Exit};
-use crate::cli::project::Project;
 use crate::cli::readers::{self, Reader};
 use crate::cli::{Session, findings, git};
 use crate::clock::{Clock as _, SystemClock};
 use crate::crypto::Identity;
-use crate::env::{Form, Place, Severity, check};
+use crate::env::{Form, Severity, check};
 use crate::file;
 use crate::format::{Format, yaml};
 use crate::secret::Secret;
@@ -28,12 +27,12 @@ const DEPTH: usize = 50;
 pub(crate) fn parse_plain(shown: &str, plain: &Secret) -> Result<Map, CommandError> {
     let Some(text) = plain.expose_text() else {
         let what = format!("{shown} is not UTF-8 text");
-        return Err(CommandError::new("E0208", Exit::Failure, what));
+        return Err(CommandError::new("E0292", Exit::Failure, what));
     };
     yaml::parse(text).map_err(|error| {
         let place = error.position;
         let what = format!("{shown}:{}:{}: {}", place.line, place.column, error.fault);
-        CommandError::new("E0208", Exit::Failure, what).why("the file was left as it is")
+        CommandError::new("E0292", Exit::Failure, what).why("the file was left as it is")
     })
 }
 
@@ -142,7 +141,7 @@ pub(crate) fn check_length(shown: &str, text: &str) -> Result<(), CommandError> 
         "{shown} would be {} bytes; the limit is {LONGEST}",
         text.len()
     );
-    Err(CommandError::new("E0209", Exit::Failure, what)
+    Err(CommandError::new("E0293", Exit::Failure, what)
         .why("a document must fit into one custom resource")
         .fix("move some of its values into a document of another app"))
 }
@@ -208,17 +207,11 @@ pub(crate) fn readers_of(source: &Source) -> Result<Vec<Reader>, CommandError> {
     readers::of(project, &document.environment)
 }
 
-/// The text of a new document without any value.
+/// The text of a new document without any value. What it says of workloads is the default; it also
+/// shows by how much lines are indented.
 pub(crate) fn empty_document(app: &str, environment: &str) -> Secret {
     Secret::from(format!(
-        "sealctl: v1\napp: {app}\nenvironment: {environment}\n\nconfig: {{}}\n\nsecrets: {{}}\n"
+        "sealctl: v1\napp: {app}\nenvironment: {environment}\n\nconfig: {{}}\n\n\
+         secrets: {{}}\n\nworkloads:\n  settle: 10s\n"
     ))
-}
-
-/// Where a document of `project` would have to lie.
-pub(crate) fn place_of(_: &Project, app: &str, environment: &str) -> Place {
-    Place {
-        file: Some(format!("{app}.yaml")),
-        directory: Some(format!("envs/{environment}")),
-    }
 }

@@ -1,13 +1,23 @@
 //! `check`: names and values of documents.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 
+use crate::cli::args::OutputFormat;
+use crate::cli::document::{Known, Source};
 use crate::cli::error::CommandError;
-use crate::cli::{Outcome, Session};
+use crate::cli::project::{DocumentRef, Project};
+use crate::cli::ui::style;
+use crate::cli::{Outcome, Session, findings, readers, store};
+use crate::env::{Finding, Form, Severity, check, outline};
+use crate::tree::{Map, Node};
+use crate::vocabulary::CLI_API_VERSION;
 
 /// Check documents
 ///
-/// Prints every finding with its place. What can be said without a key is said without one.
+/// Prints every finding with its place. What can be said without a key is said without one; the values
+/// of a document that you cannot open are unchecked.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  sealctl check\n  sealctl check --all-envs --strict")]
 pub(crate) struct CheckArgs {
@@ -19,6 +29,252 @@ pub(crate) struct CheckArgs {
     strict: bool,
 }
 
-pub(crate) fn run(_session: &mut Session, _args: &CheckArgs) -> Result<Outcome, CommandError> {
-    Err(CommandError::usage("not built yet"))
+/// What one document gave.
+struct Report {
+    document: DocumentRef,
+    lines: Vec<Line>,
+    /// Names in `config`, `secrets` and `derived`.
+    names: Vec<String>,
+    /// Whether its values could be looked at.
+    was_opened: bool,
+}
+
+struct Line {
+    severity: Severity,
+    code: &'static str,
+    text: String,
+    fix: Option<String>,
+}
+
+/// `check`.
+pub(crate) fn run(session: &mut Session, args: &CheckArgs) -> Result<Outcome, CommandError> {
+    let project = Project::find(&session.globals)?;
+    let documents = documents(session, &project, args.all_envs)?;
+    let mut reports: Vec<Report> = documents
+        .into_iter()
+        .map(|document| examine(session, &project, document))
+        .collect();
+    if args.all_envs {
+        compare(&mut reports);
+    }
+    if session.globals.output == Some(OutputFormat::Json) {
+        session.ui.report(&json(&reports).to_string());
+    } else {
+        print(session, &reports);
+    }
+    let bad = reports.iter().flat_map(|report| &report.lines).any(|line| {
+        line.severity == Severity::Error || (args.strict && line.severity == Severity::Warning)
+    });
+    Ok(if bad { Outcome::No } else { Outcome::Done })
+}
+
+fn documents(
+    session: &Session,
+    project: &Project,
+    all: bool,
+) -> Result<Vec<DocumentRef>, CommandError> {
+    let app = session.globals.app.as_deref();
+    let wanted = |document: &DocumentRef| app.is_none_or(|app| app == document.app.as_str());
+    let mut found = project.documents();
+    found.retain(wanted);
+    if !all {
+        let environment = project.environment(session.globals.environment.as_deref())?;
+        found.retain(|document| document.environment == environment);
+    }
+    Ok(found)
+}
+
+/// Everything that is wrong with one document, and with the readers of its environment.
+fn examine(session: &Session, project: &Project, document: DocumentRef) -> Report {
+    let mut report = Report {
+        document,
+        lines: Vec::new(),
+        names: Vec::new(),
+        was_opened: false,
+    };
+    if let Err(error) = readers::of(project, &report.document.environment) {
+        report.stop(&error);
+    }
+    let source = match Source::of(project, &report.document) {
+        Ok(source) => source,
+        Err(error) => {
+            report.stop(&error);
+            return report;
+        }
+    };
+    if let Err(error) = contents(session, &source, &mut report) {
+        report.stop(&error);
+    }
+    report
+}
+
+fn contents(session: &Session, source: &Source, report: &mut Report) -> Result<(), CommandError> {
+    if !source.looks_sealed() {
+        let tree = store::parse_plain(&source.shown, &source.text)?;
+        report.names = names(&tree);
+        report.was_opened = true;
+        report.stop(&source.read_error(&crate::sops::ReadError::NotSealed));
+        report.add(
+            &source.shown,
+            &check(&tree, Form::Typed, &source.place()).findings,
+        );
+        return Ok(());
+    }
+    let sealed = source.parse()?;
+    report.names = names(sealed.tree());
+    let recipients: Vec<String> = sealed.recipients().map(ToOwned::to_owned).collect();
+    let known = Known::collect(session, &recipients);
+    let Ok(key) = sealed.data_key(&known.identities) else {
+        report.add(
+            &source.shown,
+            &outline(sealed.tree(), &source.place()).findings,
+        );
+        return Ok(());
+    };
+    report.was_opened = true;
+    let outlined = outline(sealed.tree(), &source.place()).findings;
+    match sealed.open(&key) {
+        Ok(opened) => {
+            let checked = check(opened.tree(), Form::Opened, &source.place());
+            report.add(&source.shown, &checked.findings);
+        }
+        Err(error) => {
+            report.add(&source.shown, &outlined);
+            let error = source.open_error(&error);
+            if !report.lines.iter().any(|line| line.code == error.code()) {
+                report.stop(&error);
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Report {
+    fn add(&mut self, shown: &str, found: &[Finding]) {
+        self.lines.extend(found.iter().map(|finding| Line {
+            severity: finding.severity,
+            code: finding.code,
+            text: findings::line(shown, finding),
+            fix: finding.hint.clone(),
+        }));
+    }
+
+    fn stop(&mut self, error: &CommandError) {
+        let fix = error.lines().into_iter().find(|(label, _)| *label == "fix");
+        self.lines.push(Line {
+            severity: Severity::Error,
+            code: error.code(),
+            text: format!("{} {}", error.code(), error.what()),
+            fix: fix.map(|(_, text)| text),
+        });
+    }
+}
+
+fn names(tree: &Map) -> Vec<String> {
+    let mut names = Vec::new();
+    for section in ["config", "secrets", "derived"] {
+        if let Some(Node::Map(map)) = tree.find(section).map(|entry| &entry.value) {
+            names.extend(map.entries().map(|entry| entry.key.clone()));
+        }
+    }
+    names
+}
+
+/// Warns about names that other environments of the same app have.
+fn compare(reports: &mut [Report]) {
+    let mut everywhere: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for report in reports.iter() {
+        let known = everywhere
+            .entry(report.document.app.to_string())
+            .or_default();
+        for name in &report.names {
+            known
+                .entry(name.clone())
+                .or_insert_with(|| report.document.environment.to_string());
+        }
+    }
+    for report in reports {
+        let Some(known) = everywhere.get(report.document.app.as_str()) else {
+            continue;
+        };
+        for (name, environment) in known
+            .iter()
+            .filter(|(name, _)| !report.names.contains(name))
+        {
+            let shown = report.document.to_string();
+            report.lines.push(Line {
+                severity: Severity::Warning,
+                code: "W0295",
+                text: format!("W0295 {shown}  {name} is missing; it is set in {environment}"),
+                fix: None,
+            });
+        }
+    }
+}
+
+fn print(session: &mut Session, reports: &[Report]) {
+    let symbols = session.ui.symbols();
+    for report in reports {
+        let count = report.names.len();
+        let keys = if count == 1 { "key" } else { "keys" };
+        let unchecked = if report.was_opened {
+            ""
+        } else {
+            ", values unchecked"
+        };
+        if report.lines.is_empty() {
+            let good = style::good(symbols.yes);
+            session.ui.report(&format!(
+                "{good} {}  {count} {keys}{unchecked}",
+                report.document
+            ));
+        }
+        for line in &report.lines {
+            let sign = match line.severity {
+                Severity::Error => style::bad(symbols.no),
+                Severity::Warning => style::notice(symbols.warning),
+            };
+            session.ui.report(&format!("{sign} {}", line.text));
+            if let Some(fix) = &line.fix {
+                session.ui.report(&format!("  fix   {fix}"));
+            }
+        }
+    }
+    let (errors, warnings) = counts(reports);
+    session.ui.status(&format!(
+        "{warnings} warnings, {errors} errors in {} documents",
+        reports.len()
+    ));
+}
+
+fn counts(reports: &[Report]) -> (usize, usize) {
+    let lines = || reports.iter().flat_map(|report| &report.lines);
+    let of = |wanted| lines().filter(|line| line.severity == wanted).count();
+    (of(Severity::Error), of(Severity::Warning))
+}
+
+fn json(reports: &[Report]) -> serde_json::Value {
+    let severity = |line: &Line| match line.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let line = |line: &Line| {
+        serde_json::json!({
+            "severity": severity(line), "code": line.code, "text": line.text, "fix": line.fix,
+        })
+    };
+    let documents: Vec<serde_json::Value> = reports
+        .iter()
+        .map(|report| {
+            serde_json::json!({
+                "path": report.document.to_string(),
+                "keys": report.names.len(),
+                "valuesChecked": report.was_opened,
+                "findings": report.lines.iter().map(line).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "apiVersion": CLI_API_VERSION, "kind": "CheckReport", "documents": documents,
+    })
 }

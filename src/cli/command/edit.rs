@@ -1,16 +1,30 @@
 //! `edit`: the opened document in an editor.
+//!
+//! The text lies in memory only and is checked before it is saved. What was typed is never lost: until
+//! it is saved or thrown away by a person, the buffer stays, and the next `edit` offers it.
+
+mod buffer;
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::error::CommandError;
-use crate::cli::{Outcome, Session};
+use crate::cli::document::Source;
+use crate::cli::error::{CommandError, Exit};
+use crate::cli::{Outcome, Session, findings, store};
+use crate::env::{Form, Severity, check};
+use crate::file;
+use crate::secret::Secret;
+use crate::sops::{Edit, Opened};
+use crate::tree::{Map, Node, Path as TreePath};
+use crate::trust::Change;
+use buffer::Buffer;
 
 /// Edit a document in your editor
 ///
 /// The opened text lies in memory only. It is checked before it is saved; values that did not change
-/// keep their ciphertext, and without any change the file stays as it is.
+/// keep their ciphertext, and without any change the file stays as it is. The editor is the first of
+/// SOPS_EDITOR, VISUAL, EDITOR, vim, nano, vi.
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:\n  sealctl edit -e prod\n  EDITOR=\"code --wait\" sealctl edit envs/dev/web.yaml"
@@ -19,13 +33,223 @@ pub(crate) struct EditArgs {
     /// Document (default: by -e and -a)
     file: Option<PathBuf>,
     /// Edit the value of this key alone
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", conflicts_with = "stdio")]
     key: Option<String>,
     /// Take the new text from standard input instead of an editor
     #[arg(long)]
     stdio: bool,
 }
 
-pub(crate) fn run(_session: &mut Session, _args: &EditArgs) -> Result<Outcome, CommandError> {
-    Err(CommandError::usage("not built yet"))
+/// `edit`.
+pub(crate) fn run(session: &mut Session, args: &EditArgs) -> Result<Outcome, CommandError> {
+    let source = Source::find(session, args.file.as_deref())?;
+    let document = source.open(session)?;
+    let opened = &document.opened;
+    if args.stdio {
+        let limit = crate::cli::document::LONGEST;
+        let text = file::read_from(std::io::stdin().lock(), limit, "standard input".as_ref())?;
+        return save(session, &source, opened, &text);
+    }
+    let subject = Subject::new(&source, opened, args.key.as_deref())?;
+    in_editor(session, &source, opened, &subject)
+}
+
+/// What is edited: the whole text, or one value of it.
+struct Subject {
+    text: Secret,
+    key: Option<TreePath>,
+}
+
+impl Subject {
+    fn new(source: &Source, opened: &Opened, key: Option<&str>) -> Result<Self, CommandError> {
+        let Some(key) = key else {
+            return Ok(Self {
+                text: opened.text(),
+                key: None,
+            });
+        };
+        let found = ["secrets", "config", "derived"].iter().find_map(|section| {
+            let Node::Map(map) = &opened.tree().find(section)?.value else {
+                return None;
+            };
+            match &map.find(key)?.value {
+                Node::Leaf(leaf) => Some((TreePath::of([*section, key]), leaf.text.clone())),
+                Node::Map(_) | Node::List(_) => None,
+            }
+        });
+        let (path, text) = found.ok_or_else(|| {
+            let what = format!("{key} is not set in {}", source.shown);
+            CommandError::new("E0204", Exit::Failure, what).fix(format!("sealctl set {key}"))
+        })?;
+        Ok(Self {
+            text,
+            key: Some(path),
+        })
+    }
+
+    /// The whole document with `typed` in its place.
+    fn whole(
+        &self,
+        source: &Source,
+        opened: &Opened,
+        typed: &Secret,
+    ) -> Result<Secret, CommandError> {
+        let Some(path) = &self.key else {
+            return Ok(typed.clone());
+        };
+        let edits = [Edit::Set {
+            path: path.clone(),
+            text: typed.clone(),
+        }];
+        opened
+            .edit(&edits)
+            .map_err(|error| store::write_error(&source.shown, &error.into()))
+    }
+}
+
+fn in_editor(
+    session: &Session,
+    source: &Source,
+    opened: &Opened,
+    subject: &Subject,
+) -> Result<Outcome, CommandError> {
+    let mut buffer = Buffer::open(session, source, subject.key.is_some(), &subject.text)?;
+    loop {
+        buffer.edit(session)?;
+        let typed = buffer.read()?;
+        if typed == subject.text {
+            buffer.discard();
+            session.ui.same(&format!("{}: unchanged", source.shown));
+            return Ok(Outcome::Unchanged);
+        }
+        let plain = subject.whole(source, opened, &typed)?;
+        if faults(session, source, &plain) == 0 {
+            // A file that cannot be written leaves the buffer where it is.
+            return match save(session, source, opened, &plain) {
+                Ok(outcome) => {
+                    buffer.discard();
+                    Ok(outcome)
+                }
+                Err(error) => Err(error.fact("kept", buffer.shown())),
+            };
+        }
+        if !session.ui.can_ask() {
+            let what = format!("{} was not saved", source.shown);
+            return Err(CommandError::new("E0294", Exit::Failure, what)
+                .why("what was typed breaks the rules of a document")
+                .fact("kept", buffer.shown())
+                .fix("sealctl edit   offers it again"));
+        }
+        let letters = ['r', 'd', 'k'];
+        let question = "  [r]e-open editor  [k]eep for later  [d]iscard ? ";
+        match session.ui.choose(question, &letters, "a terminal")? {
+            'd' => {
+                buffer.discard();
+                session
+                    .ui
+                    .same(&format!("{}: nothing was saved", source.shown));
+                return Ok(Outcome::Unchanged);
+            }
+            'k' => {
+                session
+                    .ui
+                    .warn(&format!("not saved; kept in {}", buffer.shown()));
+                return Ok(Outcome::No);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Prints what is wrong with `plain` and says how much that is.
+fn faults(session: &Session, source: &Source, plain: &Secret) -> usize {
+    let tree = match store::parse_plain(&source.shown, plain) {
+        Ok(tree) => tree,
+        Err(error) => {
+            session
+                .ui
+                .finding(&format!("{} {}", error.code(), error.what()));
+            return 1;
+        }
+    };
+    let checked = check(&tree, Form::Typed, &source.place());
+    let errors = checked
+        .findings
+        .iter()
+        .filter(|one| one.severity == Severity::Error);
+    let count = errors
+        .map(|one| findings::print(&session.ui, &source.shown, one))
+        .count();
+    if count == 0 && checked.delivery.is_none() {
+        1
+    } else {
+        count
+    }
+}
+
+/// Seals `plain` into the file.
+fn save(
+    session: &Session,
+    source: &Source,
+    opened: &Opened,
+    plain: &Secret,
+) -> Result<Outcome, CommandError> {
+    if *plain == opened.text() {
+        session.ui.same(&format!("{}: unchanged", source.shown));
+        return Ok(Outcome::Unchanged);
+    }
+    let tree = store::check_plain(session, source, plain)?;
+    let change = Change::Text { opened, plain };
+    let written = store::seal_again(source, opened.sealed(), &change)?;
+    let revision = store::save(session, source, &written)?;
+    let summary = summary(opened.tree(), &tree);
+    session
+        .ui
+        .done(&format!("{}: {summary}; revision {revision}", source.shown));
+    session.ui.next("git add envs && git commit");
+    Ok(Outcome::Done)
+}
+
+/// `1 changed, 1 added, 22 untouched`.
+fn summary(before: &Map, after: &Map) -> String {
+    let values = |tree: &Map| -> Vec<(String, Secret)> {
+        let sections = ["config", "secrets", "derived"].iter();
+        let maps = sections.filter_map(|section| match &tree.find(section)?.value {
+            Node::Map(map) => Some(map.clone()),
+            Node::List(_) | Node::Leaf(_) => None,
+        });
+        let entries = maps.flat_map(|map| map.entries().cloned().collect::<Vec<_>>());
+        let leaves = entries.filter_map(|entry| match entry.value {
+            Node::Leaf(leaf) => Some((entry.key, leaf.text)),
+            Node::Map(_) | Node::List(_) => None,
+        });
+        leaves.collect()
+    };
+    let (before, after) = (values(before), values(after));
+    let find = |values: &[(String, Secret)], key: &str| {
+        values
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, text)| text.clone())
+    };
+    let (mut changed, mut added, mut same) = (0, 0, 0);
+    for (key, text) in &after {
+        match find(&before, key) {
+            None => added += 1,
+            Some(old) if old != *text => changed += 1,
+            Some(_) => same += 1,
+        }
+    }
+    let removed = before
+        .iter()
+        .filter(|(key, _)| find(&after, key).is_none())
+        .count();
+    let counts = [(changed, "changed"), (added, "added"), (removed, "removed")];
+    let mut parts: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    parts.push(format!("{same} untouched"));
+    parts.join(", ")
 }

@@ -1,9 +1,22 @@
 //! `init`: layout, key and first documents.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 
-use crate::cli::error::CommandError;
-use crate::cli::{Outcome, Session};
+use crate::cli::document::Source;
+use crate::cli::error::{CommandError, Exit};
+use crate::cli::identity::{self, Own};
+use crate::cli::project::{DocumentRef, Project};
+use crate::cli::readers::{self, Reader};
+use crate::cli::{Outcome, Session, rules, store};
+use crate::crypto::Recipient;
+use crate::file;
+use crate::name::{AppName, EnvName, InvalidName, ReaderName};
+use crate::secret::Secret;
+
+/// Environments of a new project, unless others are named.
+const ENVIRONMENTS: &str = "dev,prod";
 
 /// Lay out keys/ and envs/, make your key and the first sealed documents
 ///
@@ -22,7 +35,210 @@ pub(crate) struct InitArgs {
     recovery_key: Option<String>,
 }
 
+/// What is going to be made.
+struct Plan {
+    root: PathBuf,
+    app: AppName,
+    environments: Vec<EnvName>,
+    name: ReaderName,
+    recovery: Option<Recipient>,
+}
+
 /// `init`.
-pub(crate) fn run(_session: &mut Session, _args: &InitArgs) -> Result<Outcome, CommandError> {
-    Err(CommandError::usage("not built yet"))
+pub(crate) fn run(session: &mut Session, args: &InitArgs) -> Result<Outcome, CommandError> {
+    let existing = match &session.globals.project_dir {
+        Some(folder) => Project::at(folder),
+        None => Project::find(&session.globals).ok(),
+    };
+    if let Some(project) = existing {
+        return join(session, &project, args);
+    }
+    let plan = plan(session, args)?;
+    if session.globals.dry_run {
+        for environment in &plan.environments {
+            let (app, name) = (&plan.app, &plan.name);
+            session.ui.status(&format!(
+                "would write keys/{environment}/{name}.pub and envs/{environment}/{app}.yaml"
+            ));
+        }
+        return Ok(Outcome::Done);
+    }
+    let own = identity::find_or_make(session)?;
+    tell_identity(session, &own);
+    make(session, &plan, &own.recipient)
+}
+
+/// An existing project: only this clone is set up.
+fn join(session: &Session, project: &Project, args: &InitArgs) -> Result<Outcome, CommandError> {
+    let own = identity::find_or_make(session)?;
+    tell_identity(session, &own);
+    let mut readable = Vec::new();
+    let mut closed = Vec::new();
+    for environment in project.environments() {
+        let listed = readers::of(project, &environment).unwrap_or_default();
+        let is_mine = listed
+            .iter()
+            .any(|reader| reader.recipient == own.recipient);
+        if is_mine {
+            readable.push(environment)
+        } else {
+            closed.push(environment)
+        }
+    }
+    session
+        .ui
+        .same("this is a sealctl project already; nothing shared was changed");
+    match (readable.first(), closed.first()) {
+        (Some(environment), _) => session.ui.next(&format!("sealctl show -e {environment}")),
+        (None, Some(environment)) => {
+            let name = identity::reader_name(session, project.root(), args.name.as_deref())?;
+            session.ui.next(&format!(
+                "sealctl key new --request --env {environment} --name {name}"
+            ));
+        }
+        (None, None) => session.ui.next("sealctl key new --request --env dev"),
+    }
+    Ok(if own.is_new {
+        Outcome::Done
+    } else {
+        Outcome::Unchanged
+    })
+}
+
+fn tell_identity(session: &Session, own: &Own) {
+    let short = own.recipient.short();
+    if own.is_new {
+        session.ui.done(&format!(
+            "identity written to {} (0600): {short}",
+            own.place
+        ));
+    } else {
+        session.ui.done(&format!(
+            "using your existing identity {} ({short})",
+            own.place
+        ));
+    }
+}
+
+fn plan(session: &Session, args: &InitArgs) -> Result<Plan, CommandError> {
+    let folder = session
+        .globals
+        .project_dir
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("."));
+    file::create_directory(&folder, 0o777)?;
+    let root = file::canonical(&folder)?;
+    let wrong = |error: InvalidName| CommandError::usage(error.to_string());
+    let app = match &session.globals.app {
+        Some(name) => name.parse().map_err(wrong)?,
+        None => derived_app(&root)?,
+    };
+    let chosen = match &session.globals.environment {
+        Some(names) if session.environment_was_typed => names.as_str(),
+        _ => ENVIRONMENTS,
+    };
+    let environments = chosen
+        .split(',')
+        .map(|name| name.trim().parse().map_err(wrong))
+        .collect::<Result<_, _>>()?;
+    let name = identity::reader_name(session, &root, args.name.as_deref())?;
+    let recovery = recovery(session, args.recovery_key.as_deref())?;
+    Ok(Plan {
+        root,
+        app,
+        environments,
+        name,
+        recovery,
+    })
+}
+
+fn derived_app(root: &Path) -> Result<AppName, CommandError> {
+    let folder = root.file_name().unwrap_or_default().to_string_lossy();
+    identity::label(&folder).parse().map_err(|_| {
+        CommandError::usage("the name of the app cannot be derived from the folder")
+            .fix("say it with --app NAME")
+    })
+}
+
+fn recovery(session: &Session, chosen: Option<&str>) -> Result<Option<Recipient>, CommandError> {
+    match chosen {
+        Some("skip") => Ok(None),
+        Some(key) => key
+            .parse()
+            .map(Some)
+            .map_err(|invalid: crate::crypto::InvalidKey| {
+                CommandError::usage(format!("the value of --recovery-key is {invalid}"))
+            }),
+        None => {
+            session.ui.warn(
+                "no recovery key: who loses every listed key loses the values; see --recovery-key",
+            );
+            Ok(None)
+        }
+    }
+}
+
+fn make(session: &Session, plan: &Plan, own: &Recipient) -> Result<Outcome, CommandError> {
+    let Plan {
+        root,
+        app,
+        environments,
+        name,
+        recovery,
+    } = plan;
+    let project = Project::new(root.clone());
+    for folder in ["keys", "envs"] {
+        file::create_directory(&root.join(folder), 0o777)?;
+    }
+    let mut written = Vec::new();
+    for environment in environments {
+        let mut add = |file_name: String, key: &Recipient| -> Result<(), CommandError> {
+            let path = project.keys(environment).join(&file_name);
+            create_new(&path, &super::key::new::public_file(key))?;
+            written.push(format!("keys/{environment}/{file_name}"));
+            Ok(())
+        };
+        add(format!("{name}.pub"), own)?;
+        if let Some(recovery) = recovery {
+            add("recovery.pub".to_owned(), recovery)?;
+        }
+        let document = DocumentRef {
+            environment: environment.clone(),
+            app: app.clone(),
+        };
+        write_document(&project, &document)?;
+        written.push(document.to_string());
+    }
+    rules::refresh(&project)?;
+    written.push(".sops.yaml".to_owned());
+    session.ui.done(&format!("wrote {}", written.join(", ")));
+    let first = environments
+        .first()
+        .map(EnvName::as_str)
+        .unwrap_or_default();
+    session.ui.next(&format!(
+        "sealctl set API_KEY -e {first}   or   sealctl edit -e {first}"
+    ));
+    Ok(Outcome::Done)
+}
+
+/// A sealed document without any value.
+fn write_document(project: &Project, document: &DocumentRef) -> Result<(), CommandError> {
+    let readers: Vec<Reader> = readers::of(project, &document.environment)?;
+    let plain = store::empty_document(document.app.as_str(), document.environment.as_str());
+    let source = Source::planned(project, document, plain);
+    let sealed = store::seal_new(&source, &source.text, &readers)?;
+    create_new(&project.path(document), &sealed.text)
+}
+
+fn create_new(path: &Path, text: &str) -> Result<(), CommandError> {
+    file::create(path, &Secret::from_text(text), file::PUBLIC).map_err(|error| {
+        if error.is_taken() {
+            let what = format!("{} is there already", path.display());
+            return CommandError::new("E0513", Exit::Project, what)
+                .why("keys/ and envs/ were not both there, but parts of them are")
+                .fix("move it away, or run init in another folder");
+        }
+        error.into()
+    })
 }

@@ -41,6 +41,30 @@ pub(crate) struct ManArgs {
     topic: Vec<String>,
 }
 
+/// Print what is generated from the code
+#[derive(Debug, Args)]
+#[command(hide = true, before_help = "Example:\n  sealctl internal crd")]
+pub(crate) struct InternalArgs {
+    what: Generated,
+}
+
+/// What is generated from the code and committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Generated {
+    /// The CustomResourceDefinition.
+    Crd,
+}
+
+/// `internal`.
+pub(crate) fn internal(session: &mut Session, args: &InternalArgs) -> Outcome {
+    match args.what {
+        Generated::Crd => session
+            .ui
+            .data(crate::cluster::crd::definition_yaml().as_bytes()),
+    }
+    Outcome::Done
+}
+
 /// `version`.
 pub(crate) fn version(session: &mut Session, _: &VersionArgs) -> Result<Outcome, CommandError> {
     let version = env!("CARGO_PKG_VERSION");

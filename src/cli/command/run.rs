@@ -288,7 +288,7 @@ fn redacts(session: &Session, args: &RunArgs) -> bool {
 }
 
 /// A time such as `10s`, `500ms` or `2m`.
-fn duration(text: &str) -> Result<Duration, CommandError> {
+pub(super) fn duration(text: &str) -> Result<Duration, CommandError> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let number: Option<u64> = number.parse().ok();

@@ -175,7 +175,7 @@ fn assignment(key: &Secret, value: Secret, was_typed: bool) -> Result<Assignment
     let shown = key.expose_text().unwrap_or_default();
     if value.expose_text().is_none() {
         return Err(CommandError::new(
-            "E0224",
+            "E0296",
             Exit::Failure,
             format!("the value of {shown} is no text"),
         )

@@ -1,0 +1,106 @@
+//! `cluster push`: the sealed documents as SealedEnv objects.
+
+use clap::Args;
+use serde_json::json;
+
+use super::access::{AccessFlags, api_error, is_dry, with_cluster};
+use crate::cli::document::Source;
+use crate::cli::error::CommandError;
+use crate::cli::sealed_env::{self, Ready};
+use crate::cli::{Outcome, Session};
+use crate::cluster::client::{Force, Requests};
+use crate::cluster::error::Class;
+use crate::cluster::kind::{Kind, Place};
+use crate::secret::Secret;
+use crate::vocabulary::{API_GROUP, CLI_MANAGER};
+
+/// Apply the sealed documents as SealedEnv objects
+///
+/// For clusters that cannot reach the repository. Only sealed documents travel; all of them are checked
+/// before the first one is sent.
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:\n  sealctl cluster push -e prod\n  sealctl cluster push -e prod -a web --create-namespace"
+)]
+pub(super) struct PushArgs {
+    /// Create the namespaces that are missing
+    #[arg(long)]
+    create_namespace: bool,
+    #[command(flatten)]
+    access: AccessFlags,
+}
+
+/// `cluster push`.
+pub(super) fn run(session: &mut Session, args: &PushArgs) -> Result<Outcome, CommandError> {
+    let sources = match session.globals.app {
+        Some(_) => vec![Source::find(session, None)?],
+        None => crate::cli::command::render::of_environment(session)?,
+    };
+    let documents = sources
+        .iter()
+        .map(sealed_env::prepare)
+        .collect::<Result<Vec<Ready>, CommandError>>()?;
+    if is_dry(session) {
+        for document in &documents {
+            session.ui.report(&format!(
+                "sealedenv.{API_GROUP}/{} would be applied",
+                document.header.app
+            ));
+        }
+        return Ok(Outcome::Done);
+    }
+    with_cluster(&args.access, async |requests| {
+        for document in &documents {
+            if args.create_namespace {
+                create_namespace(&requests, document).await?;
+            }
+            apply(&requests, document).await?;
+            session.ui.report(&format!(
+                "sealedenv.{API_GROUP}/{} applied",
+                document.header.app
+            ));
+        }
+        Ok(())
+    })?;
+    let environment = documents
+        .first()
+        .map(|document| document.header.environment.to_string());
+    if let Some(environment) = environment {
+        session
+            .ui
+            .next(&format!("sealctl cluster status -e {environment}"));
+    }
+    Ok(Outcome::Done)
+}
+
+async fn apply(requests: &Requests, document: &Ready) -> Result<(), CommandError> {
+    let header = &document.header;
+    let place = Place::new(
+        Kind::SealedEnv,
+        header.namespace.as_str(),
+        header.app.as_str(),
+    );
+    let body = Secret::from(document.object.to_string());
+    requests
+        .apply(&place, CLI_MANAGER, Force::No, body)
+        .await
+        .map(|_| ())
+        .map_err(|error| api_error(&error))
+}
+
+async fn create_namespace(requests: &Requests, document: &Ready) -> Result<(), CommandError> {
+    let name = document.header.namespace.as_str();
+    let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+    let created = requests
+        .create(
+            &Place::namespace(name),
+            CLI_MANAGER,
+            Secret::from(body.to_string()),
+        )
+        .await;
+    match created {
+        Ok(_) => Ok(()),
+        Err(error) if error.class == Class::AlreadyExists => Ok(()),
+        Err(error) => Err(api_error(&error)),
+    }
+}
