@@ -7,6 +7,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod absorb;
+mod answer;
 pub mod conditions;
 pub mod desired;
 pub mod effect;
@@ -15,6 +16,8 @@ mod objects;
 pub mod record;
 mod report;
 mod rollout;
+#[cfg(test)]
+mod simulation;
 pub mod snapshot;
 pub mod state;
 mod step;

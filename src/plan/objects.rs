@@ -72,18 +72,6 @@ pub(super) fn next(state: &State, desired: &Desired, now: Now) -> (Option<Next>,
     }
 }
 
-/// Why the document may not be applied because of its revision, if so: a lower one than the highest that
-/// was applied is refused, whether the record or the status remembers it.
-pub(super) fn backward_step(state: &State, desired: &Desired) -> Option<Outcome> {
-    let revision = desired.revision?;
-    let recorded = state.record.present().map(|seen| seen.record.revision);
-    let highest = recorded.max(state.status.last_applied_revision)?;
-    (revision < highest).then(|| {
-        let message = format!("revision {revision} is lower than {highest}, which was applied");
-        Outcome::new(Reason::RevisionTooOld, message)
-    })
-}
-
 /// The objects as their readers find them. Empty entries for those not looked at.
 pub(super) fn live<'a>(state: &'a State, desired: &'a Desired) -> Objects<'a> {
     let of = |object: &'a DesiredObject| {

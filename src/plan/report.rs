@@ -122,7 +122,10 @@ fn status(state: &State, document: &DocumentSeen, pass: &Pass, now: Now, idle: b
     let applied = pass.findings[3]
         .as_ref()
         .is_some_and(|finding| finding.truth == Truth::True);
-    let tolerated = resolution.ok().and(Some(ConditionKind::Verified));
+    // What the policy lets pass is shown and tolerated; a revision that is refused after it is not.
+    let verified = pass.findings[1].as_ref().map(|finding| &finding.outcome);
+    let passed = resolution.is_ok_and(|resolution| verified == Some(&resolution.verified));
+    let tolerated = passed.then_some(ConditionKind::Verified);
     let suspended = document.suspend.then_some("");
     let mut status = Status {
         observed_generation: document.generation,
@@ -258,13 +261,15 @@ fn transition(state: &State, condition: &Condition) -> Option<Note> {
     let text = condition.message.clone();
     let failed = matches!(condition.reason.kind(), ReasonKind::Stalled);
     let was_rolling = former.is_some_and(|former| former.reason == Reason::RolloutInProgress);
-    let reason = match condition.reason {
-        Reason::RolledOut if was_rolling => "RolloutFinished".to_owned(),
-        Reason::SuperuserCreated | Reason::PasswordNotApplied => condition.reason.to_string(),
-        reason if failed || is_worth_a_warning(reason) => reason.to_string(),
-        _ => return None,
-    };
     let warning = failed || is_worth_a_warning(condition.reason);
+    let done = [Reason::SuperuserCreated, Reason::PasswordNotApplied].contains(&condition.reason);
+    let reason = if condition.reason == Reason::RolledOut && was_rolling {
+        "RolloutFinished".to_owned()
+    } else if warning || done {
+        condition.reason.to_string()
+    } else {
+        return None;
+    };
     Some(Note {
         warning,
         reason,

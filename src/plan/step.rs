@@ -183,10 +183,6 @@ fn deliver(state: &mut State, desired: &Desired, context: &Context, findings: Fi
         };
         return unfinished(findings, Next::Look(look));
     }
-    if let Some(outcome) = objects::backward_step(state, desired) {
-        findings[1] = Some(Finding::of(outcome));
-        return waiting(findings, None);
-    }
     let (next, finding) = objects::next(state, desired, now);
     findings[3] = Some(finding);
     if let Some(next) = next {

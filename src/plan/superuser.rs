@@ -3,8 +3,11 @@
 //! A run is known by its id. Its end is recorded before the Job may be collected (a finalizer holds it),
 //! and the credentials leave the cluster whatever the end is.
 
+mod leftovers;
+
 use std::collections::BTreeMap;
 
+use self::leftovers::Leftovers;
 use super::conditions::{BootstrapState, BootstrapStatus, Finding, Truth};
 use super::desired::{Desired, DesiredSuperuser};
 use super::effect::{Effect, Guard, Look, Outcome};
@@ -129,39 +132,6 @@ fn release(job: &JobSeen) -> Next {
         name: job.name.clone(),
         version: job.version.clone(),
     })
-}
-
-/// Jobs of runs that the document no longer asks for.
-struct Leftovers<'a> {
-    state: &'a State,
-    user: Option<&'a DesiredSuperuser>,
-}
-
-impl Leftovers<'_> {
-    fn jobs(&self) -> impl Iterator<Item = &JobSeen> {
-        let id = self.user.map(|user| user.id.as_str());
-        let jobs = self.state.jobs.iter().flat_map(BTreeMap::values);
-        jobs.filter(move |job| is_our_job(self.state, job) && job.bootstrap_id.as_deref() != id)
-    }
-
-    /// Records and releases one that has ended.
-    fn end(&self) -> Option<Next> {
-        let job = self
-            .jobs()
-            .find(|job| job.held && job.state != JobState::Running)?;
-        let known = &self.state.record.present()?.record.bootstrap;
-        match &job.bootstrap_id {
-            Some(id) if job.state == JobState::Succeeded && !known.contains_key(id) => {
-                record(self.state, id, Word::Exists)
-            }
-            Some(_) | None => Some(release(job)),
-        }
-    }
-
-    fn wait_for_end(&self) -> Option<Next> {
-        let running = self.jobs().any(|job| job.state == JobState::Running);
-        running.then_some(Next::Wait(None))
-    }
 }
 
 /// One run with everything that decides about it.

@@ -1,0 +1,45 @@
+//! Jobs of superuser runs that the document no longer asks for: their end is recorded, their finalizer
+//! comes off. Knows nothing of the run that is wanted now but its id.
+
+use std::collections::BTreeMap;
+
+use super::{is_our_job, record, release};
+use crate::plan::desired::DesiredSuperuser;
+use crate::plan::next::Next;
+use crate::plan::record::Word;
+use crate::plan::snapshot::{JobSeen, JobState};
+use crate::plan::state::State;
+
+/// Jobs of runs that the document no longer asks for.
+pub(super) struct Leftovers<'a> {
+    pub(super) state: &'a State,
+    pub(super) user: Option<&'a DesiredSuperuser>,
+}
+
+impl Leftovers<'_> {
+    fn jobs(&self) -> impl Iterator<Item = &JobSeen> {
+        let id = self.user.map(|user| user.id.as_str());
+        let jobs = self.state.jobs.iter().flat_map(BTreeMap::values);
+        jobs.filter(move |job| is_our_job(self.state, job) && job.bootstrap_id.as_deref() != id)
+    }
+
+    /// Records and releases one that has ended.
+    pub(super) fn end(&self) -> Option<Next> {
+        let job = self
+            .jobs()
+            .find(|job| job.held && job.state != JobState::Running)?;
+        let known = &self.state.record.present()?.record.bootstrap;
+        match &job.bootstrap_id {
+            Some(id) if job.state == JobState::Succeeded && !known.contains_key(id) => {
+                record(self.state, id, Word::Exists)
+            }
+            Some(_) | None => Some(release(job)),
+        }
+    }
+
+    /// Waits while one of them runs.
+    pub(super) fn wait_for_end(&self) -> Option<Next> {
+        let running = self.jobs().any(|job| job.state == JobState::Running);
+        running.then_some(Next::Wait(None))
+    }
+}
