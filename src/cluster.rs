@@ -15,6 +15,7 @@ pub mod kind;
 pub mod lease;
 pub mod limiter;
 pub mod manifest;
+pub mod mirror;
 mod objects;
 pub mod observe;
 pub mod roles;

@@ -4,6 +4,8 @@
 //! nobody saw are noticed. Each watch has a back-off of its own; a kind that is forbidden slows no
 //! other. An object that cannot be read is named and skipped.
 
+mod target;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -15,14 +17,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+pub use self::target::{Change, SealedEnvChange, Watched};
+use self::target::{NameOf, Target};
 use super::client::{Requests, jitter};
 use super::error::{ApiError, Class, Verb};
-use super::extract;
 use super::kind::{Kind, Place};
-use super::sealed_env::SealedEnvSeen;
 use crate::env::WorkloadKind;
 use crate::name::{EnvName, Namespace};
-use crate::plan::snapshot::{JobSeen, Workload};
 use crate::telemetry::metrics::ByRelist;
 
 /// First pause after an error.
@@ -39,86 +40,6 @@ const GRACE: Duration = Duration::from_secs(10);
 const PAGE: u32 = 500;
 /// SealedEnvs in a page: each may be 1 MiB.
 const SEALED_ENV_PAGE: u32 = 16;
-
-/// Something that a watch saw.
-#[derive(Debug)]
-pub enum Watched {
-    /// A SealedEnv of a served environment.
-    SealedEnv {
-        /// The environment of the watch.
-        environment: EnvName,
-        /// The namespace of the watch; `None` for all.
-        namespace: Option<String>,
-        /// What happened.
-        change: SealedEnvChange,
-    },
-    /// A workload.
-    Workload {
-        /// The namespace of the watch; `None` for all.
-        namespace: Option<String>,
-        /// Its kind.
-        kind: WorkloadKind,
-        /// What happened; with the namespace of each.
-        change: Change<(String, Workload)>,
-    },
-    /// A Job.
-    Job {
-        /// The namespace of the watch; `None` for all.
-        namespace: Option<String>,
-        /// What happened; with the namespace of each.
-        change: Change<(String, JobSeen)>,
-    },
-    /// An object that cannot be read was skipped.
-    Unreadable(Place),
-    /// A watch does not work at the moment, and is tried again.
-    Failing {
-        /// Of which kind.
-        kind: Kind,
-        /// In which namespace; `None` for all.
-        namespace: Option<String>,
-        /// Why.
-        error: ApiError,
-    },
-    /// A watch that failed works again.
-    Recovered {
-        /// Of which kind.
-        kind: Kind,
-        /// In which namespace; `None` for all.
-        namespace: Option<String>,
-    },
-}
-
-/// A change of a small thing.
-#[derive(Debug)]
-pub enum Change<T> {
-    /// All that exist: what is missing was deleted meanwhile.
-    Replaced(Vec<T>),
-    /// New or changed.
-    Put(T),
-    /// Deleted.
-    Gone {
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
-    },
-}
-
-/// A change of a SealedEnv. They are large, so a list comes one by one.
-#[derive(Debug)]
-pub enum SealedEnvChange {
-    /// New, changed, or part of a list.
-    Put(Box<SealedEnvSeen>),
-    /// Deleted.
-    Gone {
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
-    },
-    /// A list is complete: (namespace, name) of all that exist, unreadable ones too.
-    Listed(BTreeSet<(String, String)>),
-}
 
 /// Starts all watches: SealedEnvs of each environment, workloads and Jobs; in each of `namespaces`, or
 /// everywhere when there are none. They end when the receiver is dropped or the set is.
@@ -185,21 +106,6 @@ struct Watch {
     namespace: Option<String>,
     target: Target,
     sender: mpsc::Sender<Watched>,
-}
-
-/// What a watch turns objects into. While a list is read, `list` holds what was found so far.
-enum Target {
-    SealedEnvs {
-        environment: EnvName,
-        names: BTreeSet<(String, String)>,
-    },
-    Workloads {
-        kind: WorkloadKind,
-        list: Option<Vec<(String, Workload)>>,
-    },
-    Jobs {
-        list: Option<Vec<(String, JobSeen)>>,
-    },
 }
 
 /// Why following ends.
@@ -457,136 +363,6 @@ impl Watch {
         } else {
             End::Failed(error)
         }
-    }
-}
-
-struct NameOf {
-    namespace: String,
-    name: String,
-}
-
-impl NameOf {
-    fn of(object: &Value) -> Self {
-        let text = |key: &str| {
-            object["metadata"][key]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned()
-        };
-        Self {
-            namespace: text("namespace"),
-            name: text("name"),
-        }
-    }
-}
-
-impl Target {
-    /// Query parameter that limits the watch, beginning with `&`.
-    fn selector(&self) -> String {
-        match self {
-            Self::SealedEnvs { environment, .. } => {
-                format!("&fieldSelector=spec.environment%3D{environment}")
-            }
-            Self::Workloads { .. } | Self::Jobs { .. } => String::new(),
-        }
-    }
-
-    fn begin(&mut self) {
-        match self {
-            Self::SealedEnvs { names, .. } => names.clear(),
-            Self::Workloads { list, .. } => *list = Some(Vec::new()),
-            Self::Jobs { list } => *list = Some(Vec::new()),
-        }
-    }
-
-    fn put(
-        &mut self,
-        namespace: Option<String>,
-        name: &NameOf,
-        object: Value,
-    ) -> Result<Option<Watched>, serde_json::Error> {
-        match self {
-            Self::SealedEnvs { environment, names } => {
-                names.insert((name.namespace.clone(), name.name.clone()));
-                let seen = Box::new(SealedEnvSeen::read(object)?);
-                let environment = environment.clone();
-                let change = SealedEnvChange::Put(seen);
-                Ok(Some(Watched::SealedEnv {
-                    environment,
-                    namespace,
-                    change,
-                }))
-            }
-            Self::Workloads { kind, list } => {
-                let kind = *kind;
-                let found = extract::workload(kind, object)?;
-                Ok(keep(list, found).map(|change| Watched::Workload {
-                    namespace,
-                    kind,
-                    change,
-                }))
-            }
-            Self::Jobs { list } => {
-                let found = extract::job(object)?;
-                Ok(keep(list, found).map(|change| Watched::Job { namespace, change }))
-            }
-        }
-    }
-
-    fn gone(&self, watched: Option<String>, namespace: String, name: String) -> Watched {
-        match self {
-            Self::SealedEnvs { environment, .. } => Watched::SealedEnv {
-                environment: environment.clone(),
-                namespace: watched,
-                change: SealedEnvChange::Gone { namespace, name },
-            },
-            Self::Workloads { kind, .. } => Watched::Workload {
-                namespace: watched,
-                kind: *kind,
-                change: Change::Gone { namespace, name },
-            },
-            Self::Jobs { .. } => Watched::Job {
-                namespace: watched,
-                change: Change::Gone { namespace, name },
-            },
-        }
-    }
-
-    fn end(&mut self, namespace: Option<String>) -> Option<Watched> {
-        match self {
-            Self::SealedEnvs { environment, names } => {
-                let environment = environment.clone();
-                let change = SealedEnvChange::Listed(std::mem::take(names));
-                Some(Watched::SealedEnv {
-                    environment,
-                    namespace,
-                    change,
-                })
-            }
-            Self::Workloads { kind, list } => {
-                let (kind, change) = (*kind, Change::Replaced(list.take()?));
-                Some(Watched::Workload {
-                    namespace,
-                    kind,
-                    change,
-                })
-            }
-            Self::Jobs { list } => {
-                let change = Change::Replaced(list.take()?);
-                Some(Watched::Job { namespace, change })
-            }
-        }
-    }
-}
-
-/// Keeps `found` while a list is read; otherwise it is a change of its own.
-fn keep<T>(list: &mut Option<Vec<T>>, found: T) -> Option<Change<T>> {
-    match list {
-        Some(list) => {
-            list.push(found);
-            None
-        }
-        None => Some(Change::Put(found)),
     }
 }
 

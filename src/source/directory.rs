@@ -52,6 +52,12 @@ impl Directory {
         }
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Reads everything. Blocks; to be called where blocking is allowed.
     ///
     /// # Errors
