@@ -73,7 +73,7 @@ It is still up:
    kubectl get senv,cm,secret,deploy,rs,job -n $APP
    kubectl describe senv $APP -n $APP
    less $SCRATCH/seald.log
-   cd $PROJECT; SOPS_AGE_KEY_FILE=$ALICE $PROGRAMS/sealctl set $KEY - -e $ENVIRONMENT
+   cd $PROJECT; SOPS_AGE_KEY_FILE=$ALICE $PROGRAMS/sealctl set $KEY - -e $ENVIRONMENT -a $APP
 To end it:
    kill ${SEALD:-} ; $ROOT/tests/cluster/tools/down.sh $PLANE; rm -rf $SCRATCH
 END
@@ -148,7 +148,7 @@ write_kubeconfig_of_seald() {
 
 secret_holds_what_the_file_says() {
   local in_file in_cluster
-  in_file=$(sealctl get $KEY -e $ENVIRONMENT | base64 -w0)
+  in_file=$(sealctl get $KEY -e $ENVIRONMENT -a $APP | base64 -w0)
   in_cluster=$(field secret/$APP-secrets "{.data.$KEY}")
   [ -n "$in_file" ] && [ "$in_file" = "$in_cluster" ]
 }
@@ -157,8 +157,8 @@ secret_holds_what_the_file_says() {
 password_is_nowhere() {
   local objects=$SCRATCH/objects.yaml
   kubectl get senv,configmap,deployment,replicaset,job,pod,event -n $APP -o yaml >"$objects"
-  ! grep -qF -f <(sealctl get superuser.password -e $ENVIRONMENT; echo
-                  sealctl get superuser.password -e $ENVIRONMENT | base64 -w0) "$objects"
+  ! grep -qF -f <(sealctl get superuser.password -e $ENVIRONMENT -a $APP; echo
+                  sealctl get superuser.password -e $ENVIRONMENT -a $APP | base64 -w0) "$objects"
 }
 
 job_came_after_the_rollout() {
@@ -248,8 +248,8 @@ step "One sealed value changes"
 await "everything has come to rest" 60 settled
 version=$(field secret/$APP-secrets '{.metadata.resourceVersion}')
 configured=$(field configmap/$APP-config '{.metadata.resourceVersion}')
-show "head -c 36 /dev/urandom | base64 | tr -d '\\n' | sealctl set $KEY - -e $ENVIRONMENT"
-head -c 36 /dev/urandom | base64 | tr -d '\n' | sealctl set $KEY - -e $ENVIRONMENT 2>&1 | indented
+show "head -c 36 /dev/urandom | base64 | tr -d '\\n' | sealctl set $KEY - -e $ENVIRONMENT -a $APP"
+head -c 36 /dev/urandom | base64 | tr -d '\n' | sealctl set $KEY - -e $ENVIRONMENT -a $APP 2>&1 | indented
 await "the Secret holds the new value" 60 secret_holds_what_the_file_says
 claim "(it is another version)" differ "$(field secret/$APP-secrets '{.metadata.resourceVersion}')" "$version"
 claim "the ConfigMap was not written" same "$(field configmap/$APP-config '{.metadata.resourceVersion}')" "$configured"
