@@ -51,7 +51,7 @@ fn files(folder: &str, endings: &[&str]) -> Vec<(String, String)> {
     found
 }
 
-/// `src/` without the files that a parent declares under `#[cfg(test)]`.
+/// `src/` without the files that a parent declares under `#[cfg(test)]`, and what lies below these.
 fn sources() -> Vec<(String, String)> {
     let all: Vec<(String, String)> = files("src", &[".rs"])
         .into_iter()
@@ -60,10 +60,15 @@ fn sources() -> Vec<(String, String)> {
     let tests: BTreeSet<String> = all
         .iter()
         .flat_map(|(path, text)| Code::read(path, text).test_files())
+        .map(|path| path.trim_end_matches(".rs").to_owned())
         .collect();
-    all.into_iter()
-        .filter(|(path, _)| !tests.contains(path))
-        .collect()
+    let is_test = |path: &str| {
+        tests.iter().any(|test| {
+            path.strip_prefix(test.as_str())
+                .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+        })
+    };
+    all.into_iter().filter(|(path, _)| !is_test(path)).collect()
 }
 
 #[test]
