@@ -1,13 +1,33 @@
 //! Tests against a real Kubernetes control plane, by the rig in `rig.rs`. They are ignored by default: `make test` runs them.
 
 #[cfg(test)]
+mod bad_cluster;
+#[cfg(test)]
+mod bad_document;
+#[cfg(test)]
+mod canaries;
+#[cfg(test)]
 #[path = "../cli/docs/console.rs"]
 mod console;
 #[cfg(test)]
+mod content;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod main_job;
+#[cfg(test)]
 mod manifests;
+#[cfg(test)]
+mod operations;
+#[cfg(test)]
+mod ownership;
 #[cfg(test)]
 mod rig;
 #[cfg(test)]
 mod rig_works;
+#[cfg(test)]
+mod rollouts;
+#[cfg(test)]
+mod sigkill_walk;
+#[cfg(test)]
+mod world;

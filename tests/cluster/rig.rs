@@ -28,6 +28,6 @@ pub(crate) use audit::{Mark, Writes};
 pub(crate) use cluster::Cluster;
 pub(crate) use control_plane::{ControlPlane, Tier, built};
 pub(crate) use objects::{Pods, deployment, job, pods};
-pub(crate) use observer::{Change, Observer};
+pub(crate) use observer::{Change, Happened, Observer};
 pub(crate) use process::{Process, Program};
 pub(crate) use proxy::{Boundary, Proxy};

@@ -102,6 +102,8 @@ struct Rule {
     wanted: Wanted,
     status: u16,
     headers: Vec<(String, String)>,
+    /// Instead of a `Status` that says nothing.
+    body: Option<String>,
     times: usize,
 }
 
@@ -253,6 +255,24 @@ impl Proxy {
             wanted: Arc::new(wanted),
             status,
             headers,
+            body: None,
+            times,
+        });
+    }
+
+    /// The same with this text as the whole body, whatever it is.
+    pub(crate) fn answer_text(
+        &self,
+        times: usize,
+        status: u16,
+        body: &str,
+        wanted: impl Fn(&Record) -> bool + Send + Sync + 'static,
+    ) {
+        self.inner().rules.push(Rule {
+            wanted: Arc::new(wanted),
+            status,
+            headers: Vec::new(),
+            body: Some(body.to_owned()),
             times,
         });
     }

@@ -205,10 +205,10 @@ impl Shared {
             .find(|rule| rule.times > 0 && (rule.wanted)(&record))?;
         rule.times -= 1;
         let status = rule.status;
-        let text = format!(
+        let text = rule.body.clone().unwrap_or_else(|| format!(
             r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","message":"the test asked for this","reason":"{}","code":{status}}}"#,
             reason(status)
-        );
+        ));
         let mut response = Response::builder()
             .status(status)
             .header("content-type", "application/json");
