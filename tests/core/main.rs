@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod django;
+#[cfg(test)]
 mod document;
 #[cfg(test)]
 mod examples;

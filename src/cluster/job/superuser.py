@@ -10,6 +10,7 @@ def seald_superuser():
     import time
 
     from django.contrib.auth import get_user_model
+    from django.core.exceptions import ValidationError
     from django.core.management import call_command
     from django.db import DatabaseError, IntegrityError, connections, transaction
 
@@ -21,7 +22,7 @@ def seald_superuser():
     manager = model._default_manager.db_manager(database)
 
     class Refused(Exception):
-        """Its text is one of the constants below, never a value."""
+        """Its text is one of the constants below, perhaps with the name of a field, never a value."""
 
     def value_of(name):
         if name in fields:
@@ -62,16 +63,24 @@ def seald_superuser():
         field = model._meta.get_field(name)
         if field.many_to_many:
             return [part.strip() for part in text.split(",") if part.strip()]
-        return field.clean(text, None)
+        try:
+            return field.clean(text, None)
+        except ValidationError:
+            raise Refused("the value for the field " + name + " of the user model is not valid") from None
+
+    def may_be_empty(name):
+        field = model._meta.get_field(name)
+        return field.blank and field.empty_strings_allowed
 
     def create(login, password):
         values = {model.USERNAME_FIELD: clean(model.USERNAME_FIELD, login)}
         for name in list(model.REQUIRED_FIELDS) + [name for name in fields if name not in model.REQUIRED_FIELDS]:
+            if name == model.USERNAME_FIELD:
+                continue
             text = value_of(name)
-            if text is None:
-                raise Refused("a required field of the user model is missing; give it in superuser.fields")
-            if name != model.USERNAME_FIELD:
-                values[name] = clean(name, text)
+            if text is None and not may_be_empty(name):
+                raise Refused("the field " + name + " of the user model is missing; give it in superuser.fields")
+            values[name] = clean(name, text or "")
         with transaction.atomic(using=database):
             manager.create_superuser(password=password, **values)
 
@@ -105,7 +114,7 @@ def seald_superuser():
             # Somebody was faster, or another field is taken.
             user = find(login)
             if user is None:
-                raise Refused("a user with another login has the same value of a unique field")
+                raise Refused("a user with another login has the same value of a unique field") from None
             return keep(user, password)
 
     try:
