@@ -7,7 +7,7 @@
 use std::fmt;
 
 use aes_gcm::aead::generic_array::{ArrayLength, GenericArray, typenum};
-use aes_gcm::aead::{AeadInPlace, KeyInit as _};
+use aes_gcm::aead::{AeadInPlace as _, KeyInit as _};
 use aes_gcm::aes::Aes256;
 use aes_gcm::{AesGcm, Tag};
 use base64::Engine as _;

@@ -52,12 +52,12 @@ impl Metadata {
         };
         let groups = list(map, "key_groups").map_or(0, |groups| groups.nodes().count());
         let mut keys = Keys::of(map)?;
-        if keys.is_empty() && groups == 1 {
-            if let Some(Node::Map(group)) =
+        if keys.is_empty()
+            && groups == 1
+            && let Some(Node::Map(group)) =
                 list(map, "key_groups").and_then(|groups| groups.nodes().next())
-            {
-                keys = Keys::of(group)?;
-            }
+        {
+            keys = Keys::of(group)?;
         }
         let split = keys.is_empty() && groups > 1;
         if keys.is_empty() && !split {

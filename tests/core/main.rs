@@ -13,6 +13,8 @@ mod manifests;
 #[cfg(test)]
 mod packages;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod real_sops;
 #[cfg(test)]
 mod vectors;

@@ -90,14 +90,18 @@ impl<'a> Editor<'a> {
         let body = body.unwrap_or_default();
         let (head, below) = self.parts(leaf);
         self.splice.replace(head, inline);
-        self.splice.replace(below, body);
+        if !below.is_empty() || !body.is_empty() {
+            self.splice.replace(below, body);
+        }
     }
 
     /// Puts the text of `old_slice`, as it stood in another version of the file, in the place of `leaf`.
     pub fn replace_leaf_verbatim(&mut self, leaf: &Leaf, slice: &str) {
         let (head, below) = self.parts(leaf);
         self.splice.replace(head, Secret::from_text(slice));
-        self.splice.remove(below);
+        if !below.is_empty() {
+            self.splice.remove(below);
+        }
     }
 
     /// The part of `leaf` on the line of its key, and the part below (for a block scalar: its lines; else

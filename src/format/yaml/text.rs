@@ -396,7 +396,7 @@ fn header(scan: &mut Scanner<'_>) -> Result<Header, SyntaxError> {
                 chomped = true;
             }
             Some(digit @ b'1'..=b'9') if header.explicit.is_none() => {
-                header.explicit = Some(usize::from(digit - b'0'))
+                header.explicit = Some(usize::from(digit - b'0'));
             }
             _ if scan.blank_at(0) => return Ok(header),
             _ => return Err(scan.malformed("a block text begins on the next line")),
@@ -477,7 +477,7 @@ fn folded_body<'a>(text: &mut String, lines: &[&'a str]) {
         match previous {
             None => text.extend(std::iter::repeat_n('\n', breaks - 1)),
             Some(before) if spaced(before) || spaced(line) => {
-                text.extend(std::iter::repeat_n('\n', breaks))
+                text.extend(std::iter::repeat_n('\n', breaks));
             }
             Some(_) => fold(text, breaks),
         }
