@@ -170,6 +170,7 @@ pub(super) fn is_current(state: &State, object: &DesiredObject) -> bool {
 fn is_as_we_left_it(state: &State, seen: &ObjectSeen, object: &DesiredObject) -> bool {
     state.status.targets.iter().any(|target| {
         target.id == object.id
+            && target.state == TargetState::Applied
             && target.uid == seen.version.uid
             && target.resource_version == seen.version.resource
             && target.content_hash == Some(object.content)
@@ -309,7 +310,10 @@ fn target(state: &State, object: &DesiredObject) -> Target {
     Target {
         id: object.id.clone(),
         uid: ours.map_or_else(String::new, |seen| seen.version.uid.clone()),
-        resource_version: ours.map_or_else(String::new, |seen| seen.version.resource.clone()),
+        // Only where it proves the content: an object that somebody else changed has a version, too.
+        resource_version: ours
+            .filter(|_| kind == TargetState::Applied)
+            .map_or_else(String::new, |seen| seen.version.resource.clone()),
         keys: object.keys.len(),
         content_hash: ours.and_then(|seen| seen.content),
         state: kind,

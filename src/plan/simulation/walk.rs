@@ -133,10 +133,11 @@ fn a_fault_at_any_write_of_the_main_job_changes_nothing_in_the_end() {
 }
 
 #[test]
-fn two_faults_at_any_two_writes_change_nothing_in_the_end() {
+fn two_faults_one_after_the_other_change_nothing_in_the_end() {
     let (writes, reference) = undisturbed();
-    for first in 1..=writes {
-        for second in 1..=8 {
+    // Every other one: half a minute without optimisation otherwise.
+    for first in (1..=writes).step_by(2) {
+        for second in [1, 2, 3, 5, 8] {
             for one in [Boundary::Before, Boundary::After] {
                 for two in BOUNDARIES {
                     let (mut world, mut seald) = main_job(vec![(second, two), (first, one)]);
