@@ -34,24 +34,25 @@ pub struct Content<'a> {
     pub desired: &'a Desired,
     /// Keys of the state Secret.
     pub keys: &'a StateKeys,
-    /// Prefix of the field manager of markers, mostly `seald`.
-    pub marker_prefix: &'a str,
 }
 
 /// Performs `effect` for `scope`. Effects that change nothing are refused.
 ///
 /// `content` is needed for the record, objects, credentials and the Job; without it, or when it does not
 /// hold what the effect names, the answer is that the view is out of date. A wave of stamps is sent all
-/// at once, bounded by the limiter of `requests`.
+/// at once, bounded by the limiter of `requests`; the field manager of a marker begins with
+/// `marker_prefix`, mostly `seald`.
 pub async fn perform(
     requests: &Requests,
     scope: &Scope,
     effect: &Effect,
+    marker_prefix: &str,
     content: Option<&Content<'_>>,
 ) -> Answer {
     let writer = Writer {
         requests,
         scope,
+        marker_prefix,
         content,
     };
     match effect {
@@ -120,6 +121,7 @@ fn refused(outcome: Outcome) -> Failure {
 struct Writer<'a> {
     requests: &'a Requests,
     scope: &'a Scope,
+    marker_prefix: &'a str,
     content: Option<&'a Content<'a>>,
 }
 
@@ -230,10 +232,7 @@ impl Writer<'_> {
             "metadata": metadata,
             "spec": { "template": template }
         });
-        let prefix = self
-            .content
-            .map_or(vocabulary::MANAGER, |content| content.marker_prefix);
-        let manager = vocabulary::marker_manager(prefix, &self.scope.name);
+        let manager = vocabulary::marker_manager(self.marker_prefix, &self.scope.name);
         let place = self.scope.place(kind, name);
         let body = Secret::from(body.to_string());
         let answer = self

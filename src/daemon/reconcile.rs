@@ -1,0 +1,442 @@
+//! The shell of the core for one SealedEnv: observe → resolve → plan → apply → report.
+//!
+//! Turns notices into events, performs effects one after the other and answers them. It decides
+//! nothing: what happens next is what the core says. Plaintext is held only while it is needed.
+
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use super::document::{Documents, Reading};
+use super::interest::Interest;
+use super::shared::Key;
+use super::shell::{RESYNC, Shell};
+use crate::clock::{Clock as _, SystemClock};
+use crate::cluster::scope::Scope;
+use crate::cluster::sealed_env::SealedEnvSeen;
+use crate::cluster::{apply, observe, state};
+use crate::env::WorkloadRef;
+use crate::plan::effect::{Answer, Effect, Event, Look, Observation};
+use crate::plan::snapshot::Seen;
+use crate::plan::state::{Owner, State};
+use crate::plan::{Context, step};
+use crate::telemetry::metrics::{ByOutcome, ByReason, ByResult};
+
+/// What the router tells a reconciler.
+#[derive(Debug)]
+pub(super) enum Notice {
+    /// The SealedEnv as the watch has it.
+    Seen(Box<SealedEnvSeen>),
+    /// A workload changed: look it up in the index.
+    Workload(WorkloadRef),
+    /// All workloads may have changed.
+    Workloads,
+    /// A Job changed: look it up in the index.
+    Job(String),
+    /// All Jobs may have changed.
+    Jobs,
+    /// How the document reached the cluster may have changed.
+    Source,
+    /// The API server answers again.
+    Reconnected,
+}
+
+/// A second document that comes this soon after another one waits, and the last one counts.
+const DEBOUNCE: Duration = Duration::from_millis(250);
+/// A document that cannot be opened is tried again this often: the identity may be mounted later.
+const RETRY_IDENTITY: Duration = Duration::from_secs(30);
+/// Pause after a panic.
+const PANIC_PAUSE: Duration = Duration::from_secs(30);
+
+/// The reconciler of one SealedEnv.
+pub(super) struct Reconciler {
+    shell: Arc<Shell>,
+    scope: Scope,
+    key: Key,
+    interest: Arc<RwLock<Interest>>,
+    documents: Documents,
+    /// `None` only while a step runs.
+    state: Option<State>,
+    /// A document that came too soon after another one.
+    held: Option<Box<SealedEnvSeen>>,
+    /// When the last document was taken.
+    taken: Option<Instant>,
+    wake: Option<Instant>,
+    /// Events for the first turn after a panic.
+    pending: Vec<Event>,
+    resync: Instant,
+    retry_identity: Option<Instant>,
+}
+
+impl Reconciler {
+    /// The reconciler of the SealedEnv that `first` shows. `interest` is shared with the router.
+    pub(super) fn new(
+        shell: Arc<Shell>,
+        first: &SealedEnvSeen,
+        interest: Arc<RwLock<Interest>>,
+    ) -> Self {
+        let scope = first.scope.clone();
+        let owner = Owner {
+            name: scope.name.clone(),
+            uid: scope.uid.clone(),
+            environment: scope.environment.clone(),
+        };
+        Self {
+            key: (scope.namespace.clone(), scope.name.clone()),
+            documents: Documents::new(shell.clone(), scope.clone()),
+            state: Some(State::new(owner, first.status.clone())),
+            resync: Instant::now() + spread(&scope.uid),
+            shell,
+            scope,
+            interest,
+            held: None,
+            taken: None,
+            wake: None,
+            pending: Vec::new(),
+            retry_identity: None,
+        }
+    }
+
+    /// Works until the router drops the other end of `inbox`, or this process may no longer write.
+    pub(super) async fn run(mut self, mut inbox: UnboundedReceiver<Notice>) {
+        loop {
+            let events = tokio::select! {
+                biased;
+                notice = inbox.recv() => match notice {
+                    Some(notice) => {
+                        let notices = drain(notice, &mut inbox);
+                        self.events(notices).await
+                    }
+                    None => break,
+                },
+                () = tokio::time::sleep_until(self.next_moment()) => self.due().await,
+            };
+            let turn = AssertUnwindSafe(self.turn(events, &mut inbox)).catch_unwind().await;
+            match turn {
+                Ok(Turn::Done) => {}
+                Ok(Turn::MayNotWrite) => break,
+                Err(_) => self.recover().await,
+            }
+        }
+        self.shell.release(&self.key);
+    }
+
+    /// Steps and performs until nothing is asked for any more.
+    async fn turn(&mut self, events: Vec<Event>, inbox: &mut UnboundedReceiver<Notice>) -> Turn {
+        let started = Instant::now();
+        let mut events = events;
+        loop {
+            let Some(state) = self.state.take() else { return Turn::Done };
+            let context =
+                Context { now: SystemClock.now(), slots: self.shell.slots.free() };
+            let (state, effects) = step(&context, state, events);
+            self.shell.slots.report(&self.key, state.rolling());
+            self.state = Some(state);
+            events = Vec::new();
+            self.wake = None;
+            for effect in effects {
+                match self.perform(effect).await {
+                    Performed::Answered(event) => events.push(event),
+                    Performed::Silent => {}
+                    Performed::MayNotWrite => return Turn::MayNotWrite,
+                }
+            }
+            if events.is_empty() {
+                break;
+            }
+            while let Ok(notice) = inbox.try_recv() {
+                let notices = drain(notice, inbox);
+                events.extend(self.events(notices).await);
+            }
+        }
+        self.finish(started.elapsed());
+        Turn::Done
+    }
+
+    /// Performs one effect. Mutating ones are not begun when this process may not write.
+    async fn perform(&mut self, effect: Effect) -> Performed {
+        match effect {
+            Effect::Wake(after) => {
+                self.wake = Some(Instant::now() + after);
+                Performed::Silent
+            }
+            Effect::Emit(note) => {
+                self.shell.events.send(&self.scope, note);
+                Performed::Silent
+            }
+            Effect::Observe(look) => {
+                let observation = self.observe(look).await;
+                Performed::Answered(Event::Observed(Box::new(observation)))
+            }
+            effect => {
+                if !self.shell.may_write() {
+                    let reason = ByReason::new("not-leader");
+                    self.shell.metrics.effects_dropped.get_or_create(&reason).inc();
+                    return Performed::MayNotWrite;
+                }
+                let answer = self.apply(&effect).await;
+                self.log(&effect, &answer);
+                Performed::Answered(Event::Answer(answer))
+            }
+        }
+    }
+
+    async fn observe(&mut self, look: Look) -> Observation {
+        let requests = &self.shell.requests;
+        let Some(key) = self.documents.digest_key() else { return Observation::default() };
+        let mut observation = observe::look(requests, &self.scope, &look, &key).await;
+        if look.record {
+            match state::read(requests, &self.scope).await {
+                Ok(Some(stored)) => {
+                    let wanted = self.state.as_ref().and_then(State::desired).is_some();
+                    let changed = self.documents.take_keys(stored.keys);
+                    if changed && wanted {
+                        observation.desired = self.documents.digest_again().await.map(Box::new);
+                    }
+                    observation.record = Some(Seen::Present(stored.seen));
+                }
+                Ok(None) => observation.record = Some(Seen::Absent),
+                Err(error) => observation.failure = Some(error.failure(&self.scope)),
+            }
+        }
+        observation
+    }
+
+    async fn apply(&mut self, effect: &Effect) -> Answer {
+        let requests = &self.shell.requests;
+        let needs_content = match effect {
+            Effect::WriteRecord { .. }
+            | Effect::ApplyObject { .. }
+            | Effect::WriteCredentials { .. }
+            | Effect::CreateJob { .. } => true,
+            Effect::DeleteObject { .. }
+            | Effect::Stamp(_)
+            | Effect::DeleteCredentials(_)
+            | Effect::ReleaseJob { .. }
+            | Effect::WriteStatus(_)
+            | Effect::Observe(_)
+            | Effect::Emit(_)
+            | Effect::Wake(_) => false,
+        };
+        let desired = self.state.as_ref().and_then(State::desired);
+        if !needs_content {
+            let prefix = &self.shell.config.marker_prefix;
+            return apply::perform(requests, &self.scope, effect, prefix, None).await;
+        }
+        match self.documents.content(desired).await {
+            Ok(content) => {
+                let prefix = &self.shell.config.marker_prefix;
+                apply::perform(requests, &self.scope, effect, prefix, Some(&content)).await
+            }
+            Err(failure) => Answer::Failed(failure),
+        }
+    }
+
+    /// Turns notices into events.
+    async fn events(&mut self, notices: Vec<Notice>) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut workloads = BTreeSet::new();
+        let mut jobs = BTreeSet::new();
+        let mut newest = None;
+        for notice in notices {
+            match notice {
+                Notice::Seen(seen) => newest = Some(seen),
+                Notice::Workload(id) => {
+                    workloads.insert(id);
+                }
+                Notice::Workloads => events.push(self.all_workloads()),
+                Notice::Job(name) => {
+                    jobs.insert(name);
+                }
+                Notice::Jobs => events.push(self.all_jobs()),
+                Notice::Source => events.extend(self.source_changed()),
+                Notice::Reconnected => events.push(Event::Reconnected),
+            }
+        }
+        let namespace = &self.scope.namespace;
+        for id in workloads {
+            let seen = self.shell.index.workload(namespace, &id).map(Box::new);
+            events.push(Event::Workload(id, seen));
+        }
+        for name in jobs {
+            let seen = self.shell.index.job(namespace, &name).map(Box::new);
+            events.push(Event::Job(name, seen));
+        }
+        if let Some(seen) = newest {
+            events.extend(self.take_or_hold(seen).await);
+        }
+        events
+    }
+
+    /// The first document is taken at once; what follows soon after waits.
+    async fn take_or_hold(&mut self, seen: Box<SealedEnvSeen>) -> Vec<Event> {
+        if !self.documents.is_news(&seen) {
+            return Vec::new();
+        }
+        let too_soon = self.taken.is_some_and(|taken| taken.elapsed() < DEBOUNCE);
+        if too_soon {
+            self.held = Some(seen);
+            return Vec::new();
+        }
+        self.take(seen).await
+    }
+
+    async fn take(&mut self, seen: Box<SealedEnvSeen>) -> Vec<Event> {
+        self.held = None;
+        self.taken = Some(Instant::now());
+        let reading = self.documents.read(*seen).await;
+        self.document_events(reading)
+    }
+
+    /// A document, and with it the workloads and Jobs that now concern this SealedEnv.
+    fn document_events(&mut self, reading: Reading) -> Vec<Event> {
+        let Reading { document, unopened } = reading;
+        self.retry_identity = unopened.then(|| Instant::now() + RETRY_IDENTITY);
+        let desired = document.resolved.as_ref().ok().map(|resolution| &resolution.desired);
+        let former = self.state.as_ref().map(|state| state.status().targets.clone());
+        let former = former.unwrap_or_default().into_iter().map(|target| target.id);
+        let interest = Interest::of(&self.scope.name, desired, former);
+        let mut events = Vec::new();
+        // Set before the index is read: what the router stores from now on is told as a notice.
+        let unchanged = {
+            let mut shared = self.interest.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *shared, interest.clone()) == interest
+        };
+        if !unchanged {
+            events.push(self.all_workloads());
+            events.push(self.all_jobs());
+        }
+        events.push(Event::Document(Box::new(document)));
+        events
+    }
+
+    fn all_workloads(&self) -> Event {
+        let interest = self.interest.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Event::Workloads(self.shell.index.workloads(&self.scope.namespace, &interest))
+    }
+
+    fn all_jobs(&self) -> Event {
+        let interest = self.interest.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let jobs = self.shell.index.jobs(&self.scope.namespace, &interest);
+        Event::Jobs(jobs.into_iter().map(|job| (job.name.clone(), job)).collect())
+    }
+
+    fn source_changed(&mut self) -> Option<Event> {
+        self.documents.source_changed().map(|document| Event::Document(Box::new(document)))
+    }
+
+    /// What the clock asks for.
+    async fn due(&mut self) -> Vec<Event> {
+        let now = Instant::now();
+        if let (Some(held), Some(taken)) = (&self.held, self.taken)
+            && now >= taken + DEBOUNCE
+        {
+            let held = held.clone();
+            return self.take(held).await;
+        }
+        if self.retry_identity.is_some_and(|moment| now >= moment) {
+            self.retry_identity = None;
+            return match self.documents.read_again().await {
+                Some(reading) => self.document_events(reading),
+                None => Vec::new(),
+            };
+        }
+        if now >= self.resync {
+            self.resync = now + spread(&self.scope.uid);
+            let mut events = vec![Event::Resync];
+            if let Some(reading) = self.documents.reclaim().await {
+                events.extend(self.document_events(reading));
+            }
+            return events;
+        }
+        if self.pending.is_empty() { vec![Event::Tick] } else { std::mem::take(&mut self.pending) }
+    }
+
+    fn next_moment(&self) -> Instant {
+        let held = self.held.as_ref().and(self.taken).map(|taken| taken + DEBOUNCE);
+        let moments = [self.wake, held, self.retry_identity, Some(self.resync)];
+        moments.into_iter().flatten().min().unwrap_or(self.resync)
+    }
+
+    /// After a turn: numbers, and plaintext that nobody needs any more.
+    fn finish(&mut self, took: Duration) {
+        let Some(state) = &self.state else { return };
+        if self.wake.is_none() {
+            self.documents.forget_content();
+        }
+        let reason = state.ready().map_or("Progressing", |reason| reason.as_str());
+        let result = if reason == "Synced" { "success" } else { "waiting" };
+        let metrics = &self.shell.metrics;
+        metrics.reconciles.get_or_create(&ByOutcome::new(result, reason)).inc();
+        metrics.reconcile_seconds.get_or_create(&ByResult::new(result)).observe(took.as_secs_f64());
+        super::report::show(metrics, &self.key, state);
+    }
+
+    /// After a panic: count it, wait, and begin again from what the cluster says.
+    async fn recover(&mut self) {
+        self.shell.metrics.panics.inc();
+        error!(namespace = self.scope.namespace, name = self.scope.name, "Reconciler panicked");
+        tokio::time::sleep(PANIC_PAUSE).await;
+        let status = self.documents.last_status();
+        let owner = Owner {
+            name: self.scope.name.clone(),
+            uid: self.scope.uid.clone(),
+            environment: self.scope.environment.clone(),
+        };
+        self.state = Some(State::new(owner, status));
+        *self.interest.write().unwrap_or_else(PoisonError::into_inner) = Interest::default();
+        if let Some(reading) = self.documents.read_again().await {
+            self.pending = self.document_events(reading);
+            self.wake = Some(Instant::now());
+        }
+    }
+
+    fn log(&self, effect: &Effect, answer: &Answer) {
+        let (namespace, name) = (&self.scope.namespace, &self.scope.name);
+        let what = super::report::describe(effect);
+        match answer {
+            Answer::Failed(failure) => {
+                let reason = failure.outcome.reason.as_str();
+                warn!(namespace, name, reason, why = failure.outcome.message, "{what} failed");
+            }
+            Answer::Wrote { .. } | Answer::Deleted | Answer::Stamped(_) => {
+                info!(namespace, name, "{what} done");
+            }
+        }
+    }
+}
+
+/// How a turn ended.
+enum Turn {
+    Done,
+    MayNotWrite,
+}
+
+/// What became of an effect.
+enum Performed {
+    Answered(Event),
+    Silent,
+    MayNotWrite,
+}
+
+/// All notices that have arrived, the first included.
+fn drain(first: Notice, inbox: &mut UnboundedReceiver<Notice>) -> Vec<Notice> {
+    let mut notices = vec![first];
+    while let Ok(notice) = inbox.try_recv() {
+        notices.push(notice);
+    }
+    notices
+}
+
+/// The resync period, a tenth more or less, by UID: not all SealedEnvs at once.
+fn spread(uid: &str) -> Duration {
+    let digest = crate::digest::Digest::combine([uid.as_bytes()]);
+    let byte = u32::from(digest.as_bytes().first().copied().unwrap_or(128));
+    RESYNC * (900 + byte * 200 / 255) / 1000
+}

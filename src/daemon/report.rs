@@ -1,0 +1,51 @@
+//! The stage *report*, as far as it is numbers and log lines: status and Events are effects.
+
+use super::shared::Key;
+use crate::plan::conditions::{ConditionKind, RolloutState, Truth};
+use crate::plan::effect::Effect;
+use crate::plan::state::State;
+use crate::telemetry::metrics::{ByCondition, BySealedEnv, Metrics};
+
+/// What an effect does, in words for the log: kinds and names only.
+pub(super) fn describe(effect: &Effect) -> String {
+    match effect {
+        Effect::WriteRecord { .. } => "Write of the record".into(),
+        Effect::ApplyObject { id, .. } => format!("Apply of {id}"),
+        Effect::DeleteObject { id, .. } => format!("Deletion of {id}"),
+        Effect::Stamp(stamps) => match stamps.as_slice() {
+            [one] => format!("Restart of {}", one.workload),
+            many => format!("Restart of {} workloads", many.len()),
+        },
+        Effect::WriteCredentials { .. } => "Write of the superuser's credentials".into(),
+        Effect::DeleteCredentials(_) => "Deletion of the superuser's credentials".into(),
+        Effect::CreateJob { id, .. } => format!("Creation of superuser Job {id}"),
+        Effect::ReleaseJob { name, .. } => format!("Release of Job {name}"),
+        Effect::WriteStatus(_) => "Write of the status".into(),
+        Effect::Observe(_) | Effect::Emit(_) | Effect::Wake(_) => "Reading".into(),
+    }
+}
+
+/// Shows the state of one SealedEnv in the metrics.
+pub(super) fn show(metrics: &Metrics, key: &Key, state: &State) {
+    let (namespace, name) = key;
+    for condition in &state.status().conditions {
+        if matches!(condition.kind, ConditionKind::Reconciling | ConditionKind::Stalled) {
+            continue;
+        }
+        for (truth, word) in [(Truth::True, "True"), (Truth::False, "False"), (Truth::Unknown, "Unknown")] {
+            let label = ByCondition::new(namespace, name, condition.kind.as_str(), word);
+            metrics.conditions.get_or_create(&label).set(i64::from(condition.truth == truth));
+        }
+    }
+    let verified = state.status().last_verified_time;
+    if let Some(moment) = verified {
+        let seconds = metrics.last_success.get_or_create(&BySealedEnv::new(namespace, name)).clone();
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double exactly")]
+        seconds.set(moment.as_second() as f64);
+    }
+    let waiting = |kind: RolloutState| {
+        state.status().rollouts.iter().filter(|rollout| rollout.state == kind).count()
+    };
+    metrics.queue_depth.get_or_create(&crate::telemetry::metrics::ByQueue::new("rollouts"))
+        .set(i64::try_from(waiting(RolloutState::Waiting)).unwrap_or(i64::MAX));
+}

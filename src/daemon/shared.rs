@@ -1,0 +1,128 @@
+//! What all SealedEnvs of one process share: places for rollouts, claims on objects.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::plan::snapshot::ObjectId;
+
+/// A SealedEnv: namespace and name.
+pub(super) type Key = (String, String);
+
+/// Counts the workloads that are rolled at once.
+#[derive(Debug)]
+pub(super) struct Slots {
+    limit: usize,
+    rolling: Mutex<BTreeMap<Key, usize>>,
+}
+
+impl Slots {
+    /// At most `limit` at once.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, rolling: Mutex::default() }
+    }
+
+    /// How many more may be rolled now.
+    pub(super) fn free(&self) -> usize {
+        let rolling = self.rolling.lock().unwrap_or_else(PoisonError::into_inner);
+        self.limit.saturating_sub(rolling.values().sum())
+    }
+
+    /// Says how many workloads of one SealedEnv are being rolled.
+    pub(super) fn report(&self, key: &Key, count: usize) {
+        let mut rolling = self.rolling.lock().unwrap_or_else(PoisonError::into_inner);
+        if count == 0 {
+            rolling.remove(key);
+        } else {
+            rolling.insert(key.clone(), count);
+        }
+    }
+}
+
+/// Who delivers which object. The first to claim one keeps it; one that is known to have written it
+/// comes before all others.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    owners: Mutex<BTreeMap<(String, ObjectId), Claim>>,
+}
+
+#[derive(Debug, Clone)]
+struct Claim {
+    owner: String,
+    written: bool,
+}
+
+impl Claims {
+    /// Claims `objects` for the SealedEnv `key` and gives back those that another one holds, with its
+    /// name. What it claimed before and does not name now is free again. `written` tells the objects that
+    /// its status says it has written.
+    pub(super) fn claim<'a>(
+        &self,
+        key: &Key,
+        objects: impl IntoIterator<Item = &'a ObjectId>,
+        written: impl Fn(&ObjectId) -> bool,
+    ) -> BTreeMap<ObjectId, String> {
+        let (namespace, name) = key;
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        owners.retain(|(space, _), claim| space != namespace || claim.owner != *name);
+        let mut contested = BTreeMap::new();
+        for id in objects {
+            let place = (namespace.clone(), id.clone());
+            let written = written(id);
+            match owners.get(&place) {
+                Some(claim) if claim.written || !written => {
+                    contested.insert(id.clone(), claim.owner.clone());
+                }
+                Some(_) | None => {
+                    owners.insert(place, Claim { owner: name.clone(), written });
+                }
+            }
+        }
+        contested
+    }
+
+    /// Frees everything that the SealedEnv `key` has claimed.
+    pub(super) fn release(&self, key: &Key) {
+        self.claim(key, [], |_| false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::ObjectKind;
+
+    fn key(name: &str) -> Key {
+        ("web".to_owned(), name.to_owned())
+    }
+
+    fn id(name: &str) -> ObjectId {
+        ObjectId { kind: ObjectKind::Secret, name: name.to_owned() }
+    }
+
+    #[test]
+    fn the_first_claim_holds_until_it_is_released() {
+        let claims = Claims::default();
+        assert!(claims.claim(&key("a"), [&id("x")], |_| false).is_empty());
+        assert_eq!(claims.claim(&key("b"), [&id("x")], |_| false)[&id("x")], "a");
+        claims.release(&key("a"));
+        assert!(claims.claim(&key("b"), [&id("x")], |_| false).is_empty());
+    }
+
+    #[test]
+    fn who_has_written_the_object_comes_first() {
+        let claims = Claims::default();
+        assert!(claims.claim(&key("a"), [&id("x")], |_| false).is_empty());
+        assert!(claims.claim(&key("b"), [&id("x")], |_| true).is_empty());
+        assert_eq!(claims.claim(&key("a"), [&id("x")], |_| false)[&id("x")], "b");
+    }
+
+    #[test]
+    fn slots_count_over_all_sealed_envs() {
+        let slots = Slots::new(5);
+        slots.report(&key("a"), 3);
+        slots.report(&key("b"), 1);
+        assert_eq!(slots.free(), 1);
+        slots.report(&key("a"), 0);
+        assert_eq!(slots.free(), 4);
+    }
+}

@@ -1,0 +1,57 @@
+//! What every reconciler of one process shares: the way out, identities, policy, time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+
+use super::config::Config;
+use super::index::Index;
+use super::shared::{Claims, Key, Slots};
+use crate::cluster::client::Requests;
+use crate::cluster::events::Events;
+use crate::cluster::lease::Leadership;
+use crate::cluster::mirror::Sources;
+use crate::telemetry::metrics::Metrics;
+
+/// The shared parts. One for each term of leadership.
+pub(super) struct Shell {
+    /// Flags, checked.
+    pub(super) config: Arc<Config>,
+    /// The way to the API server.
+    pub(super) requests: Requests,
+    /// Whether this process may write.
+    pub(super) leadership: watch::Receiver<Leadership>,
+    /// Turns true when the process is asked to stop.
+    pub(super) stopping: watch::Receiver<bool>,
+    /// Takes Events.
+    pub(super) events: Events,
+    /// What the watches have seen.
+    pub(super) index: Index,
+    /// How the documents reached the cluster.
+    pub(super) sources: Sources,
+    /// Places for rollouts.
+    pub(super) slots: Slots,
+    /// Claims on objects.
+    pub(super) claims: Claims,
+    /// Bounds the decrypting to the processors.
+    pub(super) resolving: Semaphore,
+    /// Numbers.
+    pub(super) metrics: Metrics,
+}
+
+impl Shell {
+    /// Whether an effect may be started now: this process leads and is not stopping.
+    pub(super) fn may_write(&self) -> bool {
+        !*self.stopping.borrow() && self.leadership.borrow().holds()
+    }
+
+    /// Frees what a SealedEnv held.
+    pub(super) fn release(&self, key: &Key) {
+        self.slots.report(key, 0);
+        self.claims.release(key);
+    }
+}
+
+/// A full pass over every SealedEnv this often, a tenth more or less.
+pub(super) const RESYNC: Duration = Duration::from_mins(5);
