@@ -9,6 +9,7 @@ mod config;
 mod document;
 mod index;
 mod interest;
+mod mirroring;
 mod reconcile;
 mod report;
 mod resolving;
@@ -70,7 +71,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let Ok(runtime) = runtime else {
         error!("Threads could not be started");
         return ExitCode::from(FAILED);
@@ -81,7 +84,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 async fn run(config: Arc<Config>) -> u8 {
-    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), option_env!("SEALCTL_COMMIT").unwrap_or("unknown"));
+    let metrics = Metrics::new(
+        env!("CARGO_PKG_VERSION"),
+        option_env!("SEALCTL_COMMIT").unwrap_or("unknown"),
+    );
     let checks = Checks::default();
     let connection = match Connection::open(config.access.clone()).await {
         Ok(connection) => connection,
@@ -101,7 +107,10 @@ async fn run(config: Arc<Config>) -> u8 {
     };
     let (stop, stopping) = watch::channel(false);
     tokio::spawn(wait_for_signal(stop));
-    let namespace = config.pod_namespace.clone().unwrap_or_else(|| connection.namespace());
+    let namespace = config
+        .pod_namespace
+        .clone()
+        .unwrap_or_else(|| connection.namespace());
     let limiter = Limiter::new(config.api_qps);
     let requests = Requests::new(connection, limiter, metrics.clone());
     let (sender, recorder) = events(requests.clone(), config.pod_name.clone());
@@ -110,7 +119,15 @@ async fn run(config: Arc<Config>) -> u8 {
     let (leadership, elector) = elect(&config, &requests, namespace, released);
     info!(environments = ?config.environments.iter().map(|e| e.as_str()).collect::<Vec<_>>(), "Started");
 
-    let parts = term::Parts { config, requests, metrics, checks, events: sender, leadership, stopping };
+    let parts = term::Parts {
+        config,
+        requests,
+        metrics,
+        checks,
+        events: sender,
+        leadership,
+        stopping,
+    };
     let code = tokio::select! {
         code = term::serve(parts) => code,
         () = ended(probes) => broken("probes"),
@@ -131,7 +148,10 @@ fn elect(
     requests: &Requests,
     namespace: String,
     released: oneshot::Receiver<()>,
-) -> (watch::Receiver<Leadership>, Option<tokio::task::JoinHandle<()>>) {
+) -> (
+    watch::Receiver<Leadership>,
+    Option<tokio::task::JoinHandle<()>>,
+) {
     if !config.leader_elect {
         let (sender, leadership) = watch::channel(Leadership::unchallenged());
         // Nobody will ever challenge it; the sender only has to live on.
@@ -149,7 +169,10 @@ fn elect(
 
 /// A name for this very process: one that is started again must not take itself for the former one.
 fn unique(pod_name: &str) -> String {
-    let suffix = crypto::random::bytes::<4>().map_or_else(|_| std::process::id().to_string(), |bytes| digest::hex(&bytes));
+    let suffix = crypto::random::bytes::<4>().map_or_else(
+        |_| std::process::id().to_string(),
+        |bytes| digest::hex(&bytes),
+    );
     format!("{pod_name}-{suffix}")
 }
 
@@ -164,7 +187,10 @@ fn broken(what: &str) -> u8 {
 
 /// Waits for SIGTERM or SIGINT and says so once.
 async fn wait_for_signal(stop: watch::Sender<bool>) {
-    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (terminate, interrupt) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    );
     let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
         error!("Signals cannot be caught");
         return std::future::pending().await;

@@ -18,11 +18,22 @@ use crate::vocabulary;
 #[command(name = "seald", version)]
 pub(super) struct Args {
     /// Environment to serve (repeatable)
-    #[arg(long = "environment", value_name = "ENV", env = "SEALD_ENVIRONMENT", value_delimiter = ',', required = true)]
+    #[arg(
+        long = "environment",
+        value_name = "ENV",
+        env = "SEALD_ENVIRONMENT",
+        value_delimiter = ',',
+        required = true
+    )]
     pub(super) environments: Vec<String>,
 
     /// Where documents come from: none, or dir:PATH (a project, or a flat folder of documents)
-    #[arg(long, value_name = "SOURCE", env = "SEALD_SOURCE", default_value = "none")]
+    #[arg(
+        long,
+        value_name = "SOURCE",
+        env = "SEALD_SOURCE",
+        default_value = "none"
+    )]
     pub(super) source: String,
 
     /// Create namespaces that the source's documents name and that do not exist
@@ -34,11 +45,22 @@ pub(super) struct Args {
     pub(super) identity: PathBuf,
 
     /// What must stand behind a document before it is applied
-    #[arg(long, value_enum, value_name = "POLICY", env = "SEALD_VERIFY", default_value = "warn")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "POLICY",
+        env = "SEALD_VERIFY",
+        default_value = "warn"
+    )]
     pub(super) verify: Policy,
 
     /// Namespace to serve (repeatable; all when none is named)
-    #[arg(long = "namespace", value_name = "NS", env = "SEALD_NAMESPACE", value_delimiter = ',')]
+    #[arg(
+        long = "namespace",
+        value_name = "NS",
+        env = "SEALD_NAMESPACE",
+        value_delimiter = ','
+    )]
     pub(super) namespaces: Vec<String>,
 
     /// Prefix of the field manager of the restart marker
@@ -58,7 +80,12 @@ pub(super) struct Args {
     pub(super) api_qps: Option<u32>,
 
     /// Most detailed level of the log
-    #[arg(long, value_name = "LEVEL", env = "SEALD_LOG_LEVEL", default_value = "info")]
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "SEALD_LOG_LEVEL",
+        default_value = "info"
+    )]
     pub(super) log_level: String,
 
     /// Form of the log: json or text (text when standard error is a terminal)
@@ -66,11 +93,21 @@ pub(super) struct Args {
     pub(super) log_format: Option<String>,
 
     /// Where /metrics is served
-    #[arg(long, value_name = "ADDRESS", env = "SEALD_LISTEN_METRICS", default_value = "0.0.0.0:8080")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "SEALD_LISTEN_METRICS",
+        default_value = "0.0.0.0:8080"
+    )]
     pub(super) listen_metrics: SocketAddr,
 
     /// Where /livez and /readyz are served
-    #[arg(long, value_name = "ADDRESS", env = "SEALD_LISTEN_PROBES", default_value = "0.0.0.0:8081")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "SEALD_LISTEN_PROBES",
+        default_value = "0.0.0.0:8081"
+    )]
     pub(super) listen_probes: SocketAddr,
 
     /// Kubeconfig to use instead of the service account of the pod
@@ -78,7 +115,13 @@ pub(super) struct Args {
     pub(super) kubeconfig: Option<PathBuf>,
 
     /// Name of this pod, for the Lease and Events
-    #[arg(long, value_name = "NAME", env = "POD_NAME", hide = true, default_value = "seald")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "POD_NAME",
+        hide = true,
+        default_value = "seald"
+    )]
     pub(super) pod_name: String,
 
     /// Namespace of seald itself, for the Lease

@@ -41,7 +41,9 @@ pub(super) enum InvalidConfig {
     #[error("--source is \"{0}\"; it is none or dir:PATH")]
     Source(String),
     /// One identity for several environments.
-    #[error("--identity is a single file, and there are several environments; name a folder with one file for each")]
+    #[error(
+        "--identity is a single file, and there are several environments; name a folder with one file for each"
+    )]
     Identity,
     /// The prefix is no field manager.
     #[error("--restart-field-manager is \"{0}\"; it is 1 to 80 letters, digits and dashes")]
@@ -103,14 +105,20 @@ impl TryFrom<Args> for Config {
             api_qps,
             listen_metrics,
             listen_probes,
-            access: Access { kubeconfig, context: None, user_agent },
+            access: Access {
+                kubeconfig,
+                context: None,
+                user_agent,
+            },
             pod_name,
             pod_namespace,
         })
     }
 }
 
-fn parse_all<T: std::str::FromStr<Err = InvalidName>>(texts: &[String]) -> Result<Vec<T>, InvalidName> {
+fn parse_all<T: std::str::FromStr<Err = InvalidName>>(
+    texts: &[String],
+) -> Result<Vec<T>, InvalidName> {
     texts.iter().map(|text| text.trim().parse()).collect()
 }
 
@@ -125,6 +133,12 @@ fn parse_source(text: &str) -> Result<Option<PathBuf>, InvalidConfig> {
 fn parse_manager(text: String) -> Result<String, InvalidConfig> {
     let fits = !text.is_empty()
         && text.len() <= 80
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if fits { Ok(text) } else { Err(InvalidConfig::Manager(text)) }
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if fits {
+        Ok(text)
+    } else {
+        Err(InvalidConfig::Manager(text))
+    }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::shell::Shell;
 use crate::cluster::apply::Content;
 use crate::cluster::scope::Scope;
-use crate::cluster::state::StateKeys;
 use crate::cluster::sealed_env::{SealedEnvSeen, read_sealed_env};
+use crate::cluster::state::StateKeys;
 use crate::crypto;
 use crate::digest::DigestKey;
 use crate::env::Delivery;
@@ -79,7 +79,10 @@ impl Documents {
     pub(super) async fn read(&mut self, seen: SealedEnvSeen) -> Reading {
         self.facts = Some(Facts::of(&seen));
         self.status = seen.status.clone();
-        let source = self.shell.sources.outcome(&self.scope, seen.source_path.as_deref());
+        let source = self
+            .shell
+            .sources
+            .outcome(&self.scope, seen.source_path.as_deref());
         let resolved = self.resolve(seen.document.clone()).await;
         let unopened = matches!(&resolved, Err(refused)
             if matches!(refused.outcome.reason, Reason::NoIdentity | Reason::NotRecipient));
@@ -99,8 +102,12 @@ impl Documents {
     /// Reads the SealedEnv from the API server and resolves it again. `None` when it is gone or cannot
     /// be read now.
     pub(super) async fn read_again(&mut self) -> Option<Reading> {
-        let Scope { namespace, name, .. } = &self.scope;
-        let seen = read_sealed_env(&self.shell.requests, namespace, name).await.ok()??;
+        let Scope {
+            namespace, name, ..
+        } = &self.scope;
+        let seen = read_sealed_env(&self.shell.requests, namespace, name)
+            .await
+            .ok()??;
         if seen.scope.uid != self.scope.uid {
             return None;
         }
@@ -109,10 +116,17 @@ impl Documents {
 
     /// Tries again to claim objects that another SealedEnv had claimed.
     pub(super) async fn reclaim(&mut self) -> Option<Reading> {
-        let contested = self.last.as_ref()?.resolved.as_ref().is_ok_and(|resolution| {
-            !resolution.desired.contested.is_empty()
-        });
-        if contested { self.read_again().await } else { None }
+        let contested = self
+            .last
+            .as_ref()?
+            .resolved
+            .as_ref()
+            .is_ok_and(|resolution| !resolution.desired.contested.is_empty());
+        if contested {
+            self.read_again().await
+        } else {
+            None
+        }
     }
 
     /// The document again, when how it reached the cluster has changed.
@@ -140,7 +154,11 @@ impl Documents {
     pub(super) async fn digest_again(&mut self) -> Option<Desired> {
         if self.opened.is_none() {
             let reading = self.read_again().await?;
-            return reading.document.resolved.ok().map(|resolution| resolution.desired);
+            return reading
+                .document
+                .resolved
+                .ok()
+                .map(|resolution| resolution.desired);
         }
         let opened = self.opened.as_ref()?;
         let (delivery, revision) = (opened.delivery.clone(), opened.desired.revision);
@@ -149,7 +167,10 @@ impl Documents {
 
     /// The plaintext for an effect that writes it. Read again where it was forgotten; a document that
     /// has changed meanwhile is out of date.
-    pub(super) async fn content(&mut self, desired: Option<&Desired>) -> Result<Content<'_>, Failure> {
+    pub(super) async fn content(
+        &mut self,
+        desired: Option<&Desired>,
+    ) -> Result<Content<'_>, Failure> {
         if self.opened.is_none() {
             let facts = self.facts.clone();
             let last = self.last.clone();
@@ -163,9 +184,11 @@ impl Documents {
         }
         let wanted = desired.map(|desired| desired.content);
         match (&self.opened, &self.keys) {
-            (Some(opened), Some(keys)) if Some(opened.desired.content) == wanted => {
-                Ok(Content { delivery: &opened.delivery, desired: &opened.desired, keys })
-            }
+            (Some(opened), Some(keys)) if Some(opened.desired.content) == wanted => Ok(Content {
+                delivery: &opened.delivery,
+                desired: &opened.desired,
+                keys,
+            }),
             _ => Err(Failure {
                 kind: FailureKind::Transient,
                 outcome: Outcome::new(Reason::Progressing, "the document has changed meanwhile"),
@@ -188,9 +211,10 @@ impl Documents {
         let shell = self.shell.clone();
         let scope = self.scope.clone();
         let permit = self.shell.resolving.acquire().await;
-        let outcome =
-            tokio::task::spawn_blocking(move || super::resolving::resolve(&shell.config, &scope, &text))
-                .await;
+        let outcome = tokio::task::spawn_blocking(move || {
+            super::resolving::resolve(&shell.config, &scope, &text)
+        })
+        .await;
         drop(permit);
         let outcome = outcome.unwrap_or_else(|_| Err(super::resolving::panicked()));
         self.count(&outcome);
@@ -209,12 +233,18 @@ impl Documents {
         let key = &self.keys.as_ref()?.current;
         let mut desired = Desired::of(&delivery, revision, key, BTreeMap::new());
         let written = |id: &ObjectId| {
-            self.status.targets.iter().any(|target| target.id == *id && !target.uid.is_empty())
+            self.status
+                .targets
+                .iter()
+                .any(|target| target.id == *id && !target.uid.is_empty())
         };
         let key = (self.scope.namespace.clone(), self.scope.name.clone());
         let objects = desired.objects.iter().map(|object| &object.id);
         desired.contested = self.shell.claims.claim(&key, objects, written);
-        self.opened = Some(Opened { delivery, desired: desired.clone() });
+        self.opened = Some(Opened {
+            delivery,
+            desired: desired.clone(),
+        });
         Some(desired)
     }
 
@@ -245,5 +275,8 @@ impl Facts {
 fn fresh_keys() -> Option<StateKeys> {
     let bytes = crypto::random::bytes::<{ DigestKey::LENGTH }>().ok()?;
     let current = DigestKey::new(Secret::new(bytes.to_vec()))?;
-    Some(StateKeys { current, previous: None })
+    Some(StateKeys {
+        current,
+        previous: None,
+    })
 }

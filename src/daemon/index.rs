@@ -53,14 +53,20 @@ impl Index {
                 let space = all.entry(namespace).or_default();
                 space.workloads.insert(workload.id.clone(), workload);
             }
-            all.keys().filter(|name| scope.is_none_or(|scope| scope == *name)).cloned().collect()
+            all.keys()
+                .filter(|name| scope.is_none_or(|scope| scope == *name))
+                .cloned()
+                .collect()
         })
     }
 
     /// Stores a Job.
     pub(super) fn put_job(&self, namespace: &str, job: JobSeen) {
         self.write(|all| {
-            all.entry(namespace.to_owned()).or_default().jobs.insert(job.name.clone(), job);
+            all.entry(namespace.to_owned())
+                .or_default()
+                .jobs
+                .insert(job.name.clone(), job);
         });
     }
 
@@ -82,7 +88,10 @@ impl Index {
                 }
             }
             for (namespace, job) in jobs {
-                all.entry(namespace).or_default().jobs.insert(job.name.clone(), job);
+                all.entry(namespace)
+                    .or_default()
+                    .jobs
+                    .insert(job.name.clone(), job);
             }
         });
     }
@@ -104,7 +113,10 @@ impl Index {
         interest: &Interest,
     ) -> BTreeMap<WorkloadRef, Workload> {
         self.read(|all| {
-            let workloads = all.get(namespace).into_iter().flat_map(|space| &space.workloads);
+            let workloads = all
+                .get(namespace)
+                .into_iter()
+                .flat_map(|space| &space.workloads);
             workloads
                 .filter(|(_, workload)| interest.is_about(workload))
                 .map(|(id, workload)| (id.clone(), workload.clone()))
@@ -115,16 +127,31 @@ impl Index {
     /// The Jobs that `interest` is about.
     pub(super) fn jobs(&self, namespace: &str, interest: &Interest) -> Vec<JobSeen> {
         self.read(|all| {
-            let jobs = all.get(namespace).into_iter().flat_map(|space| space.jobs.values());
-            jobs.filter(|job| interest.is_about_job(job)).cloned().collect()
+            let jobs = all
+                .get(namespace)
+                .into_iter()
+                .flat_map(|space| space.jobs.values());
+            jobs.filter(|job| interest.is_about_job(job))
+                .cloned()
+                .collect()
         })
     }
 
     fn write<T>(&self, change: impl FnOnce(&mut BTreeMap<String, Namespace>) -> T) -> T {
-        change(&mut self.namespaces.write().unwrap_or_else(PoisonError::into_inner))
+        change(
+            &mut self
+                .namespaces
+                .write()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     fn read<T>(&self, look: impl FnOnce(&BTreeMap<String, Namespace>) -> T) -> T {
-        look(&self.namespaces.read().unwrap_or_else(PoisonError::into_inner))
+        look(
+            &self
+                .namespaces
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 }

@@ -43,7 +43,10 @@ impl Interest {
     /// Whether `workload` reads what is delivered, or is the one that is cloned.
     pub(super) fn is_about(&self, workload: &Workload) -> bool {
         self.from.as_ref() == Some(&workload.id)
-            || workload.references.iter().any(|reference| self.objects.contains(&reference.object))
+            || workload
+                .references
+                .iter()
+                .any(|reference| self.objects.contains(&reference.object))
     }
 
     /// Whether `job` is a superuser Job of this SealedEnv, or the one that it waits for.

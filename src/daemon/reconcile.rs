@@ -117,7 +117,9 @@ impl Reconciler {
                 },
                 () = tokio::time::sleep_until(self.next_moment()) => self.due().await,
             };
-            let turn = AssertUnwindSafe(self.turn(events, &mut inbox)).catch_unwind().await;
+            let turn = AssertUnwindSafe(self.turn(events, &mut inbox))
+                .catch_unwind()
+                .await;
             match turn {
                 Ok(Turn::Done) => {}
                 Ok(Turn::MayNotWrite) => break,
@@ -132,9 +134,13 @@ impl Reconciler {
         let started = Instant::now();
         let mut events = events;
         loop {
-            let Some(state) = self.state.take() else { return Turn::Done };
-            let context =
-                Context { now: SystemClock.now(), slots: self.shell.slots.free() };
+            let Some(state) = self.state.take() else {
+                return Turn::Done;
+            };
+            let context = Context {
+                now: SystemClock.now(),
+                slots: self.shell.slots.free(),
+            };
             let (state, effects) = step(&context, state, events);
             self.shell.slots.report(&self.key, state.rolling());
             self.state = Some(state);
@@ -177,7 +183,11 @@ impl Reconciler {
             effect => {
                 if !self.shell.may_write() {
                     let reason = ByReason::new("not-leader");
-                    self.shell.metrics.effects_dropped.get_or_create(&reason).inc();
+                    self.shell
+                        .metrics
+                        .effects_dropped
+                        .get_or_create(&reason)
+                        .inc();
                     return Performed::MayNotWrite;
                 }
                 let answer = self.apply(&effect).await;
@@ -189,7 +199,9 @@ impl Reconciler {
 
     async fn observe(&mut self, look: Look) -> Observation {
         let requests = &self.shell.requests;
-        let Some(key) = self.documents.digest_key() else { return Observation::default() };
+        let Some(key) = self.documents.digest_key() else {
+            return Observation::default();
+        };
         let mut observation = observe::look(requests, &self.scope, &look, &key).await;
         if look.record {
             match state::read(requests, &self.scope).await {
@@ -298,14 +310,27 @@ impl Reconciler {
     fn document_events(&mut self, reading: Reading) -> Vec<Event> {
         let Reading { document, unopened } = reading;
         self.retry_identity = unopened.then(|| Instant::now() + RETRY_IDENTITY);
-        let desired = document.resolved.as_ref().ok().map(|resolution| &resolution.desired);
-        let former = self.state.as_ref().map(|state| state.status().targets.clone());
-        let former = former.unwrap_or_default().into_iter().map(|target| target.id);
+        let desired = document
+            .resolved
+            .as_ref()
+            .ok()
+            .map(|resolution| &resolution.desired);
+        let former = self
+            .state
+            .as_ref()
+            .map(|state| state.status().targets.clone());
+        let former = former
+            .unwrap_or_default()
+            .into_iter()
+            .map(|target| target.id);
         let interest = Interest::of(&self.scope.name, desired, former);
         let mut events = Vec::new();
         // Set before the index is read: what the router stores from now on is told as a notice.
         let unchanged = {
-            let mut shared = self.interest.write().unwrap_or_else(PoisonError::into_inner);
+            let mut shared = self
+                .interest
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *shared, interest.clone()) == interest
         };
         if !unchanged {
@@ -317,18 +342,32 @@ impl Reconciler {
     }
 
     fn all_workloads(&self) -> Event {
-        let interest = self.interest.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let interest = self
+            .interest
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         Event::Workloads(self.shell.index.workloads(&self.scope.namespace, &interest))
     }
 
     fn all_jobs(&self) -> Event {
-        let interest = self.interest.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let interest = self
+            .interest
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let jobs = self.shell.index.jobs(&self.scope.namespace, &interest);
-        Event::Jobs(jobs.into_iter().map(|job| (job.name.clone(), job)).collect())
+        Event::Jobs(
+            jobs.into_iter()
+                .map(|job| (job.name.clone(), job))
+                .collect(),
+        )
     }
 
     fn source_changed(&mut self) -> Option<Event> {
-        self.documents.source_changed().map(|document| Event::Document(Box::new(document)))
+        self.documents
+            .source_changed()
+            .map(|document| Event::Document(Box::new(document)))
     }
 
     /// What the clock asks for.
@@ -355,11 +394,19 @@ impl Reconciler {
             }
             return events;
         }
-        if self.pending.is_empty() { vec![Event::Tick] } else { std::mem::take(&mut self.pending) }
+        if self.pending.is_empty() {
+            vec![Event::Tick]
+        } else {
+            std::mem::take(&mut self.pending)
+        }
     }
 
     fn next_moment(&self) -> Instant {
-        let held = self.held.as_ref().and(self.taken).map(|taken| taken + DEBOUNCE);
+        let held = self
+            .held
+            .as_ref()
+            .and(self.taken)
+            .map(|taken| taken + DEBOUNCE);
         let moments = [self.wake, held, self.retry_identity, Some(self.resync)];
         moments.into_iter().flatten().min().unwrap_or(self.resync)
     }
@@ -370,18 +417,34 @@ impl Reconciler {
         if self.wake.is_none() {
             self.documents.forget_content();
         }
-        let reason = state.ready().map_or("Progressing", |reason| reason.as_str());
-        let result = if reason == "Synced" { "success" } else { "waiting" };
+        let reason = state
+            .ready()
+            .map_or("Progressing", |reason| reason.as_str());
+        let result = if reason == "Synced" {
+            "success"
+        } else {
+            "waiting"
+        };
         let metrics = &self.shell.metrics;
-        metrics.reconciles.get_or_create(&ByOutcome::new(result, reason)).inc();
-        metrics.reconcile_seconds.get_or_create(&ByResult::new(result)).observe(took.as_secs_f64());
+        metrics
+            .reconciles
+            .get_or_create(&ByOutcome::new(result, reason))
+            .inc();
+        metrics
+            .reconcile_seconds
+            .get_or_create(&ByResult::new(result))
+            .observe(took.as_secs_f64());
         super::report::show(metrics, &self.key, state);
     }
 
     /// After a panic: count it, wait, and begin again from what the cluster says.
     async fn recover(&mut self) {
         self.shell.metrics.panics.inc();
-        error!(namespace = self.scope.namespace, name = self.scope.name, "Reconciler panicked");
+        error!(
+            namespace = self.scope.namespace,
+            name = self.scope.name,
+            "Reconciler panicked"
+        );
         tokio::time::sleep(PANIC_PAUSE).await;
         let status = self.documents.last_status();
         let owner = Owner {
@@ -390,7 +453,10 @@ impl Reconciler {
             environment: self.scope.environment.clone(),
         };
         self.state = Some(State::new(owner, status));
-        *self.interest.write().unwrap_or_else(PoisonError::into_inner) = Interest::default();
+        *self
+            .interest
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Interest::default();
         if let Some(reading) = self.documents.read_again().await {
             self.pending = self.document_events(reading);
             self.wake = Some(Instant::now());
@@ -403,7 +469,13 @@ impl Reconciler {
         match answer {
             Answer::Failed(failure) => {
                 let reason = failure.outcome.reason.as_str();
-                warn!(namespace, name, reason, why = failure.outcome.message, "{what} failed");
+                warn!(
+                    namespace,
+                    name,
+                    reason,
+                    why = failure.outcome.message,
+                    "{what} failed"
+                );
             }
             Answer::Wrote { .. } | Answer::Deleted | Answer::Stamped(_) => {
                 info!(namespace, name, "{what} done");

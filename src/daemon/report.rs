@@ -29,23 +29,46 @@ pub(super) fn describe(effect: &Effect) -> String {
 pub(super) fn show(metrics: &Metrics, key: &Key, state: &State) {
     let (namespace, name) = key;
     for condition in &state.status().conditions {
-        if matches!(condition.kind, ConditionKind::Reconciling | ConditionKind::Stalled) {
+        if matches!(
+            condition.kind,
+            ConditionKind::Reconciling | ConditionKind::Stalled
+        ) {
             continue;
         }
-        for (truth, word) in [(Truth::True, "True"), (Truth::False, "False"), (Truth::Unknown, "Unknown")] {
+        for (truth, word) in [
+            (Truth::True, "True"),
+            (Truth::False, "False"),
+            (Truth::Unknown, "Unknown"),
+        ] {
             let label = ByCondition::new(namespace, name, condition.kind.as_str(), word);
-            metrics.conditions.get_or_create(&label).set(i64::from(condition.truth == truth));
+            metrics
+                .conditions
+                .get_or_create(&label)
+                .set(i64::from(condition.truth == truth));
         }
     }
     let verified = state.status().last_verified_time;
     if let Some(moment) = verified {
-        let seconds = metrics.last_success.get_or_create(&BySealedEnv::new(namespace, name)).clone();
-        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double exactly")]
+        let seconds = metrics
+            .last_success
+            .get_or_create(&BySealedEnv::new(namespace, name))
+            .clone();
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "seconds since 1970 fit a double exactly"
+        )]
         seconds.set(moment.as_second() as f64);
     }
     let waiting = |kind: RolloutState| {
-        state.status().rollouts.iter().filter(|rollout| rollout.state == kind).count()
+        state
+            .status()
+            .rollouts
+            .iter()
+            .filter(|rollout| rollout.state == kind)
+            .count()
     };
-    metrics.queue_depth.get_or_create(&crate::telemetry::metrics::ByQueue::new("rollouts"))
+    metrics
+        .queue_depth
+        .get_or_create(&crate::telemetry::metrics::ByQueue::new("rollouts"))
         .set(i64::try_from(waiting(RolloutState::Waiting)).unwrap_or(i64::MAX));
 }

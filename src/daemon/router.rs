@@ -70,19 +70,31 @@ impl Router {
     /// Takes one thing that a watch has seen.
     pub(super) fn take(&mut self, watched: Watched) {
         match watched {
-            Watched::SealedEnv { environment, namespace, change } => match change {
+            Watched::SealedEnv {
+                environment,
+                namespace,
+                change,
+            } => match change {
                 SealedEnvChange::Put(seen) => self.put_sealed_env(seen),
                 SealedEnvChange::Gone { namespace, name } => self.forget(&(namespace, name)),
                 SealedEnvChange::Listed(names) => {
                     self.forget_unlisted(environment.as_str(), namespace.as_deref(), &names);
                 }
             },
-            Watched::Workload { namespace, kind, change } => {
+            Watched::Workload {
+                namespace,
+                kind,
+                change,
+            } => {
                 self.take_workload(namespace, kind, change);
             }
             Watched::Job { namespace, change } => self.take_job(namespace, change),
             Watched::Unreadable(place) => warn!(%place, "Object cannot be read and is left alone"),
-            Watched::Failing { kind, namespace, error } => self.watch_fails(kind, namespace, &error),
+            Watched::Failing {
+                kind,
+                namespace,
+                error,
+            } => self.watch_fails(kind, namespace, &error),
             Watched::Recovered { kind, namespace } => self.watch_works(kind, namespace),
         }
     }
@@ -115,7 +127,8 @@ impl Router {
             Class::KindMissing => Reason::CrdMissing,
             _ => error.reason(),
         };
-        self.failing.insert((kind, namespace), format!("{reason}: {error}"));
+        self.failing
+            .insert((kind, namespace), format!("{reason}: {error}"));
         self.show_failing();
     }
 
@@ -128,7 +141,8 @@ impl Router {
 
     fn show_failing(&self) {
         let failing = self.failing.values().next();
-        self.checks.set("watches", failing.map_or(Ok(()), |why| Err(why.clone())));
+        self.checks
+            .set("watches", failing.map_or(Ok(()), |why| Err(why.clone())));
     }
 
     fn put_sealed_env(&mut self, seen: Box<SealedEnvSeen>) {
@@ -137,9 +151,10 @@ impl Router {
             self.early.insert(key, seen);
             return;
         }
-        let known = self.reconcilers.get(&key).is_some_and(|handle| {
-            handle.uid == seen.scope.uid && !handle.inbox.is_closed()
-        });
+        let known = self
+            .reconcilers
+            .get(&key)
+            .is_some_and(|handle| handle.uid == seen.scope.uid && !handle.inbox.is_closed());
         if !known {
             self.start(key.clone(), &seen);
         }
@@ -163,7 +178,12 @@ impl Router {
     }
 
     /// Drops the SealedEnvs of `environment` that a complete list does not name.
-    fn forget_unlisted(&mut self, environment: &str, namespace: Option<&str>, names: &BTreeSet<Key>) {
+    fn forget_unlisted(
+        &mut self,
+        environment: &str,
+        namespace: Option<&str>,
+        names: &BTreeSet<Key>,
+    ) {
         let gone: Vec<Key> = self
             .reconcilers
             .iter()
@@ -191,7 +211,10 @@ impl Router {
     ) {
         match change {
             Change::Replaced(all) => {
-                let touched = self.shell.index.replace_workloads(namespace.as_deref(), kind, all);
+                let touched = self
+                    .shell
+                    .index
+                    .replace_workloads(namespace.as_deref(), kind, all);
                 for (key, handle) in &self.reconcilers {
                     if touched.contains(&key.0) {
                         let _ = handle.inbox.send(Notice::Workloads);
@@ -221,8 +244,14 @@ impl Router {
         versions: impl Iterator<Item = Workload> + Clone,
     ) {
         for handle in self.in_namespace(namespace) {
-            let interest = handle.interest.read().unwrap_or_else(PoisonError::into_inner);
-            if versions.clone().any(|workload| interest.is_about(&workload)) {
+            let interest = handle
+                .interest
+                .read()
+                .unwrap_or_else(PoisonError::into_inner);
+            if versions
+                .clone()
+                .any(|workload| interest.is_about(&workload))
+            {
                 let _ = handle.inbox.send(Notice::Workload(id.clone()));
             }
         }
@@ -239,7 +268,10 @@ impl Router {
                 let name = job.name.clone();
                 self.shell.index.put_job(&namespace, job.clone());
                 for handle in self.in_namespace(&namespace) {
-                    let interest = handle.interest.read().unwrap_or_else(PoisonError::into_inner);
+                    let interest = handle
+                        .interest
+                        .read()
+                        .unwrap_or_else(PoisonError::into_inner);
                     if interest.is_about_job(&job) {
                         let _ = handle.inbox.send(Notice::Job(name.clone()));
                     }

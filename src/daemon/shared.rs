@@ -18,7 +18,10 @@ pub(super) struct Slots {
 impl Slots {
     /// At most `limit` at once.
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, rolling: Mutex::default() }
+        Self {
+            limit,
+            rolling: Mutex::default(),
+        }
     }
 
     /// How many more may be rolled now.
@@ -73,7 +76,13 @@ impl Claims {
                     contested.insert(id.clone(), claim.owner.clone());
                 }
                 Some(_) | None => {
-                    owners.insert(place, Claim { owner: name.clone(), written });
+                    owners.insert(
+                        place,
+                        Claim {
+                            owner: name.clone(),
+                            written,
+                        },
+                    );
                 }
             }
         }
@@ -96,14 +105,20 @@ mod tests {
     }
 
     fn id(name: &str) -> ObjectId {
-        ObjectId { kind: ObjectKind::Secret, name: name.to_owned() }
+        ObjectId {
+            kind: ObjectKind::Secret,
+            name: name.to_owned(),
+        }
     }
 
     #[test]
     fn the_first_claim_holds_until_it_is_released() {
         let claims = Claims::default();
         assert!(claims.claim(&key("a"), [&id("x")], |_| false).is_empty());
-        assert_eq!(claims.claim(&key("b"), [&id("x")], |_| false)[&id("x")], "a");
+        assert_eq!(
+            claims.claim(&key("b"), [&id("x")], |_| false)[&id("x")],
+            "a"
+        );
         claims.release(&key("a"));
         assert!(claims.claim(&key("b"), [&id("x")], |_| false).is_empty());
     }
@@ -113,7 +128,10 @@ mod tests {
         let claims = Claims::default();
         assert!(claims.claim(&key("a"), [&id("x")], |_| false).is_empty());
         assert!(claims.claim(&key("b"), [&id("x")], |_| true).is_empty());
-        assert_eq!(claims.claim(&key("a"), [&id("x")], |_| false)[&id("x")], "b");
+        assert_eq!(
+            claims.claim(&key("a"), [&id("x")], |_| false)[&id("x")],
+            "b"
+        );
     }
 
     #[test]

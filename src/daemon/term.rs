@@ -5,21 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::info;
 
 use super::STOP;
 use super::config::Config;
 use super::index::Index;
+use super::mirroring::Mirror;
 use super::router::{Collection, Router};
 use super::shared::{Claims, Slots};
 use super::shell::Shell;
 use crate::cluster::client::Requests;
 use crate::cluster::events::Events;
 use crate::cluster::lease::Leadership;
-use crate::cluster::mirror::Sources;
+use crate::cluster::mirror::{Mirroring, Sources};
 use crate::cluster::watch::{self as watching, Watched};
 use crate::env::WorkloadKind;
+use crate::source::directory::Directory;
 use crate::telemetry::health::Checks;
 use crate::telemetry::metrics::Metrics;
 
@@ -71,7 +74,15 @@ enum End {
 }
 
 async fn lead(parts: Parts) -> End {
-    let Parts { config, requests, metrics, checks, events, leadership, stopping } = parts;
+    let Parts {
+        config,
+        requests,
+        metrics,
+        checks,
+        events,
+        leadership,
+        stopping,
+    } = parts;
     let sources = Sources::default();
     let shell = Arc::new(Shell {
         slots: Slots::new(config.rollouts),
@@ -89,16 +100,20 @@ async fn lead(parts: Parts) -> End {
     let (sender, mut seen) = mpsc::channel::<Watched>(QUEUE);
     let _watches = watching::spawn(&requests, &config.environments, &config.namespaces, &sender);
     drop(sender);
-
+    let _mirror = mirror(&shell, &checks).map(AbortOnDrop);
     let mut router = Router::new(shell, collections(&config), checks.clone());
     let mut leadership = leadership;
     let mut stopping = stopping;
     checks.set("caches", Err("collections are being listed".into()));
     let end = loop {
-        let deadline = leadership.borrow().valid_until().unwrap_or_else(Instant::now);
+        let deadline = leadership
+            .borrow()
+            .valid_until()
+            .unwrap_or_else(Instant::now);
         tokio::select! {
             watched = seen.recv() => match watched {
                 Some(watched) => {
+                    sources.saw(&watched);
                     router.take(watched);
                     if router.is_synced() {
                         checks.set("caches", Ok(()));
@@ -107,11 +122,13 @@ async fn lead(parts: Parts) -> End {
                 None => break End::WatchEnded,
             },
             () = sources.changed() => router.source_changed(),
-            // Each renewal comes as a change; without one the term ends at its deadline.
             _ = leadership.changed() => if !leadership.borrow().holds() {
                 break End::TermOver;
             },
-            () = tokio::time::sleep_until(deadline) => break End::TermOver,
+            // Without a renewal the term ends at its deadline.
+            () = tokio::time::sleep_until(deadline) => if !leadership.borrow().holds() {
+                break End::TermOver;
+            },
             _ = stopping.changed() => break End::TermOver,
             () = tokio::time::sleep(Duration::from_secs(60)) => router.reap(),
         }
@@ -120,24 +137,69 @@ async fn lead(parts: Parts) -> End {
     end
 }
 
+/// A task that ends with its owner.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Starts the mirror of the directory, where there is one.
+fn mirror(shell: &Arc<Shell>, checks: &Checks) -> Option<JoinHandle<()>> {
+    let config = shell.config.clone();
+    let root = config.source.clone()?;
+    let mirroring = Mirroring {
+        requests: shell.requests.clone(),
+        sources: shell.sources.clone(),
+        create_namespaces: config.create_namespaces,
+    };
+    let leader = shell.clone();
+    let mirror = Mirror {
+        directory: Directory::new(root, config.environments.clone()),
+        environments: config.environments.clone(),
+        collections: config.environments.len() * config.namespaces.len().max(1),
+        mirroring,
+        check: Arc::new(move |file| super::resolving::check(&config, file)),
+        leads: Arc::new(move || leader.may_write()),
+        metrics: shell.metrics.clone(),
+        checks: checks.clone(),
+    };
+    Some(mirror.spawn())
+}
+
 /// The collections that must have been listed before anything is decided.
 fn collections(config: &Config) -> BTreeSet<Collection> {
     let spaces: Vec<Option<String>> = if config.namespaces.is_empty() {
         vec![None]
     } else {
-        config.namespaces.iter().map(|namespace| Some(namespace.as_str().to_owned())).collect()
+        config
+            .namespaces
+            .iter()
+            .map(|namespace| Some(namespace.as_str().to_owned()))
+            .collect()
     };
-    let kinds = [WorkloadKind::Deployment, WorkloadKind::DaemonSet, WorkloadKind::StatefulSet];
+    let kinds = [
+        WorkloadKind::Deployment,
+        WorkloadKind::DaemonSet,
+        WorkloadKind::StatefulSet,
+    ];
     let of = |space: &Option<String>| {
         let workloads = kinds.map(|kind| Collection::Workloads(kind, space.clone()));
-        workloads.into_iter().chain([Collection::Jobs(space.clone())]).collect::<Vec<_>>()
+        workloads
+            .into_iter()
+            .chain([Collection::Jobs(space.clone())])
+            .collect::<Vec<_>>()
     };
     spaces.iter().flat_map(of).collect()
 }
 
 fn show_leadership(parts: &Parts, leads: bool) {
     parts.metrics.leader.set(i64::from(leads));
-    parts.checks.note("leader", if leads { "this one" } else { "NotLeader" });
+    parts
+        .checks
+        .note("leader", if leads { "this one" } else { "NotLeader" });
     if !leads {
         parts.checks.set("caches", Ok(()));
     }
