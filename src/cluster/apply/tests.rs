@@ -144,9 +144,8 @@ impl World {
             delivery: &self.delivery,
             desired: &self.desired,
             keys: &self.keys,
-            marker_prefix: "seald",
         };
-        let answer = perform(&requests, &self.scope, effect, Some(&content)).await;
+        let answer = perform(&requests, &self.scope, effect, "seald", Some(&content)).await;
         server.abort();
         let asked = asked.lock().unwrap().drain(..).collect();
         (answer, asked)
