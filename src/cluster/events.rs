@@ -149,9 +149,10 @@ fn body(note: &Note, place: &Place, instance: &str) -> Value {
     json!({
         "apiVersion": Kind::Event.api_version(),
         "kind": Kind::Event.name(),
-        // The server makes the name unique; a time in it would not be.
+        // The server makes the name unique; a time in it would not be. It takes a dash at the end of
+        // the prefix, and no dot.
         "metadata": {
-            "generateName": format!("{}.", cut(&regarding.name, 200)),
+            "generateName": format!("{}-", cut(&regarding.name, 200)),
             "namespace": place.namespace
         },
         "eventTime": wall_time(),
@@ -219,7 +220,7 @@ mod tests {
         assert_eq!(body["apiVersion"], "events.k8s.io/v1");
         assert_eq!(body["regarding"]["kind"], "SealedEnv");
         assert_eq!(body["type"], "Warning");
-        assert_eq!(body["metadata"]["generateName"], "web.");
+        assert_eq!(body["metadata"]["generateName"], "web-");
     }
 
     #[tokio::test]

@@ -14,6 +14,8 @@ mod content;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod edge;
+#[cfg(test)]
 mod main_job;
 #[cfg(test)]
 mod manifests;
