@@ -7,7 +7,7 @@ mod leftovers;
 
 use std::collections::BTreeMap;
 
-use self::leftovers::Leftovers;
+use self::leftovers::{Leftovers, clean_up, is_our_secret};
 use super::conditions::{BootstrapState, BootstrapStatus, Finding, Truth};
 use super::desired::{Desired, DesiredSuperuser};
 use super::effect::{Effect, Guard, Look, Outcome};
@@ -83,28 +83,6 @@ fn look_at_job(state: &State) -> Option<Next> {
             ..Look::default()
         })
     })
-}
-
-/// Deletes the credentials, when they are there.
-fn clean_up(state: &State) -> Option<Next> {
-    match &state.credentials {
-        Seen::Unknown => Some(Next::Look(Look {
-            credentials: true,
-            ..Look::default()
-        })),
-        Seen::Present(seen) if is_our_secret(state, seen) => {
-            Some(Next::Act(Effect::DeleteCredentials(seen.version.clone())))
-        }
-        Seen::Present(_) | Seen::Absent => None,
-    }
-}
-
-/// Whether the credentials are ours, or were left by a SealedEnv of the same name.
-fn is_our_secret(state: &State, seen: &ObjectSeen) -> bool {
-    let owner = &state.owner;
-    let left = seen.managed && seen.environment.as_deref() == Some(&owner.environment);
-    seen.owner.as_deref() == Some(&owner.name)
-        && (left || seen.owner_uid.as_deref() == Some(&owner.uid))
 }
 
 fn is_our_job(state: &State, job: &JobSeen) -> bool {

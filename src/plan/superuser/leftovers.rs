@@ -1,13 +1,14 @@
-//! Jobs of superuser runs that the document no longer asks for: their end is recorded, their finalizer
-//! comes off. Knows nothing of the run that is wanted now but its id.
+//! What superuser runs leave behind: the end of Jobs that the document no longer asks for is recorded and
+//! their finalizer comes off; credentials are deleted. Knows nothing of the run that is wanted now but its id.
 
 use std::collections::BTreeMap;
 
 use super::{is_our_job, record, release};
 use crate::plan::desired::DesiredSuperuser;
+use crate::plan::effect::{Effect, Look};
 use crate::plan::next::Next;
 use crate::plan::record::Word;
-use crate::plan::snapshot::{JobSeen, JobState};
+use crate::plan::snapshot::{JobSeen, JobState, ObjectSeen, Seen};
 use crate::plan::state::State;
 
 /// Jobs of runs that the document no longer asks for.
@@ -42,4 +43,26 @@ impl Leftovers<'_> {
         let running = self.jobs().any(|job| job.state == JobState::Running);
         running.then_some(Next::Wait(None))
     }
+}
+
+/// Deletes the credentials, when they are there.
+pub(super) fn clean_up(state: &State) -> Option<Next> {
+    match &state.credentials {
+        Seen::Unknown => Some(Next::Look(Look {
+            credentials: true,
+            ..Look::default()
+        })),
+        Seen::Present(seen) if is_our_secret(state, seen) => {
+            Some(Next::Act(Effect::DeleteCredentials(seen.version.clone())))
+        }
+        Seen::Present(_) | Seen::Absent => None,
+    }
+}
+
+/// Whether the credentials are ours, or were left by a SealedEnv of the same name.
+pub(super) fn is_our_secret(state: &State, seen: &ObjectSeen) -> bool {
+    let owner = &state.owner;
+    let left = seen.managed && seen.environment.as_deref() == Some(&owner.environment);
+    seen.owner.as_deref() == Some(&owner.name)
+        && (left || seen.owner_uid.as_deref() == Some(&owner.uid))
 }
