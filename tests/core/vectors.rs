@@ -416,3 +416,93 @@ fn typed(leaf: &Leaf) -> String {
         kind => format!("{kind:?} {normal}"),
     }
 }
+
+/// The texts of all YAML vectors.
+fn corpus() -> Vec<(PathBuf, String)> {
+    let (mut folders, mut texts) = (vec![folder()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+            {
+                texts.extend(fs::read_to_string(&path).ok().map(|text| (path, text)));
+            }
+        }
+    }
+    texts
+}
+
+#[test]
+fn an_independent_reader_sees_the_same_texts() {
+    let mut agreed = 0;
+    // Without a line break at the end, readers differ on whether a block text ends in one.
+    for (path, text) in corpus()
+        .into_iter()
+        .filter(|(_, text)| text.ends_with('\n'))
+    {
+        let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
+        let Ok(map) = yaml::parse(&text) else {
+            continue;
+        };
+        let other: Value = match serde_saphyr::from_str_with_options(&text, options) {
+            Ok(other) => other,
+            Err(error) => {
+                println!(
+                    "not compared, the other reader refuses it: {}: {error}",
+                    path.display()
+                );
+                continue;
+            }
+        };
+        agree(&Node::Map(map), &other, &path);
+        agreed += 1;
+    }
+    println!("{agreed} files compared");
+    assert!(agreed > 200);
+}
+
+/// Same keys in the same order, same lists, same texts. Other types are for go-yaml to say.
+fn agree(ours: &Node, other: &Value, path: &Path) {
+    match (ours, other) {
+        (Node::Map(map), Value::Object(object)) => {
+            let keys: Vec<&String> = map.entries().map(|entry| &entry.key).collect();
+            assert_eq!(
+                keys,
+                object.keys().collect::<Vec<_>>(),
+                "{}",
+                path.display()
+            );
+            map.entries()
+                .zip(object.values())
+                .for_each(|(entry, other)| agree(&entry.value, other, path));
+        }
+        (Node::List(list), Value::Array(items)) => {
+            assert_eq!(list.nodes().count(), items.len(), "{}", path.display());
+            list.nodes()
+                .zip(items)
+                .for_each(|(node, other)| agree(node, other, path));
+        }
+        (Node::Leaf(leaf), Value::String(other)) if leaf.kind == Kind::Text => {
+            assert_eq!(
+                leaf.text.expose_text(),
+                Some(other.as_str()),
+                "{}",
+                path.display()
+            );
+        }
+        (Node::Leaf(leaf), other) => {
+            let nothing = leaf.kind == Kind::Null;
+            assert!(
+                other.is_null() == nothing || leaf.kind != Kind::Text,
+                "{}: {other}",
+                path.display()
+            );
+        }
+        (Node::Map(map), Value::Null) if map.entries().next().is_none() => {}
+        _ => panic!("{}: the structures differ", path.display()),
+    }
+}
