@@ -149,10 +149,12 @@ fn key(name: &str) -> Key {
 }
 
 fn applied(plan: &Plan) -> Vec<&str> {
-    let path = |action| match action {
-        &Action::Apply { ref path, .. } => Some(path.as_str()),
-        Action::Delete { .. } => None,
-    };
+    fn path(action: &Action) -> Option<&str> {
+        match action {
+            Action::Apply { path, .. } => Some(path.as_str()),
+            Action::Delete { .. } => None,
+        }
+    }
     plan.actions.iter().filter_map(path).collect()
 }
 
