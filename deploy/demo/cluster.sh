@@ -232,8 +232,8 @@ step "A Django-like app, and another one that reads only the ConfigMap"
 run kubectl apply -n $APP -f deploy/demo/app.yaml
 await "$APP is ready" 60 rolled_out $APP
 await "hello is ready" 60 rolled_out hello
-claim "seald has restarted neither" replica_sets_are $APP 1
-claim "(nor the other)" replica_sets_are hello 1
+claim "seald has not restarted $APP" replica_sets_are $APP 1
+claim "seald has not restarted hello" replica_sets_are hello 1
 
 step "The superuser, once, after the rollout"
 await "the Job is done" 90 is senv/$APP '{.status.bootstrap.state}' Done
@@ -251,7 +251,7 @@ configured=$(field configmap/$APP-config '{.metadata.resourceVersion}')
 show "head -c 36 /dev/urandom | base64 | tr -d '\\n' | sealctl set $KEY - -e $ENVIRONMENT -a $APP"
 head -c 36 /dev/urandom | base64 | tr -d '\n' | sealctl set $KEY - -e $ENVIRONMENT -a $APP 2>&1 | indented
 await "the Secret holds the new value" 60 secret_holds_what_the_file_says
-claim "(it is another version)" differ "$(field secret/$APP-secrets '{.metadata.resourceVersion}')" "$version"
+claim "it was written" differ "$(field secret/$APP-secrets '{.metadata.resourceVersion}')" "$version"
 claim "the ConfigMap was not written" same "$(field configmap/$APP-config '{.metadata.resourceVersion}')" "$configured"
 await "$APP, which reads it, rolls (seald lets changes settle first)" 90 replica_sets_are $APP 2
 await "its new pods are ready" 60 rolled_out $APP
@@ -275,7 +275,7 @@ claim "no object has another version" same "$(versions)" "$before"
 step "The file is broken on purpose: somebody edits a clear value by hand, past the seal"
 show "sed -i 's/^  DATABASE_HOST: .*/  DATABASE_HOST: elsewhere/' $FILE"
 sed -i 's/^  DATABASE_HOST: .*/  DATABASE_HOST: elsewhere/' "$PROJECT/$FILE"
-claim "(the file has changed)" differ "$(<"$PROJECT/$FILE")" "$(<"$SCRATCH/good.yaml")"
+claim "the file has changed" differ "$(<"$PROJECT/$FILE")" "$(<"$SCRATCH/good.yaml")"
 data=$(field secret/$APP-secrets '{.metadata.resourceVersion}') config=$(field configmap/$APP-config '{.metadata.resourceVersion}')
 await "the SealedEnv is not Ready" 60 ready_is False
 reason=$(condition Ready reason)
@@ -286,8 +286,8 @@ show "kubectl get events.events.k8s.io -n $APP"
 kubectl get events.events.k8s.io -n $APP --no-headers \
   -o custom-columns=TYPE:.type,REASON:.reason,ABOUT:.regarding.name,NOTE:.note | grep Warning | tail -3 | indented
 sleep 2
-claim "the last good content stays (Secret)" same "$(field secret/$APP-secrets '{.metadata.resourceVersion}')" "$data"
-claim "the last good content stays (ConfigMap)" same "$(field configmap/$APP-config '{.metadata.resourceVersion}')" "$config"
+claim "the last good content stays in the Secret" same "$(field secret/$APP-secrets '{.metadata.resourceVersion}')" "$data"
+claim "the last good content stays in the ConfigMap" same "$(field configmap/$APP-config '{.metadata.resourceVersion}')" "$config"
 claim "nothing rolled" replica_sets_are $APP 2
 
 step "The good file comes back"
