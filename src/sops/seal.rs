@@ -136,7 +136,8 @@ impl Opened {
         let end = source[end..]
             .find('\n')
             .map_or(source.len(), |length| end + length);
-        Secret::from(format!("{}\n", source[start..end].replace("\r\n", "\n")))
+        let lines = source[start..end].trim_end_matches('\r');
+        Secret::from(format!("{}\n", lines.replace("\r\n", "\n")))
     }
 }
 

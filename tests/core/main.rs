@@ -17,4 +17,6 @@ mod properties;
 #[cfg(test)]
 mod real_sops;
 #[cfg(test)]
+mod sealed_files;
+#[cfg(test)]
 mod vectors;
