@@ -281,7 +281,9 @@ fn again(session: &Session, source: Source) -> Result<Sealing, CommandError> {
             readers,
         });
     }
-    if partly.mac.is_err() || verdict == Verdict::Invalid {
+    // A typed value changes what the seal covers; the MAC is told apart from it.
+    let is_altered = partly.plain.is_empty() && verdict == Verdict::Invalid;
+    if partly.mac.is_err() || is_altered {
         let mask = Mask::new(&key, session.ui.symbols());
         changes::accept(session, &source, &partly, &known.identities, &mask)?;
     }
@@ -344,25 +346,25 @@ fn report(session: &Session, sealing: &Sealing) -> Result<Outcome, CommandError>
         return Ok(Outcome::Unchanged);
     };
     let revision = store::save(session, &sealing.source, written)?;
-    let count = sealing.names.len();
-    let values = if count == 1 { "value" } else { "values" };
-    let names = match count {
-        0 => String::new(),
-        _ => format!(" ({})", sealing.names.join(", ")),
-    };
-    let counter = match trust::revision(&written.sealed) {
-        Some(_) => format!("; revision {revision}"),
-        None => String::new(),
-    };
+    let names = sealing.names.join(", ");
     let would = if session.globals.dry_run {
         "would be "
     } else {
         ""
     };
+    let what = match sealing.names.len() {
+        0 => format!("{would}sealed again"),
+        1 => format!("1 value {would}sealed ({names})"),
+        count => format!("{count} values {would}sealed ({names})"),
+    };
+    let counter = match trust::revision(&written.sealed) {
+        Some(_) => format!("; revision {revision}"),
+        None => String::new(),
+    };
     let readers = &sealing.readers;
-    session.ui.done(&format!(
-        "{shown}: {count} {values} {would}sealed{names} for {readers}{counter}"
-    ));
+    session
+        .ui
+        .done(&format!("{shown}: {what} for {readers}{counter}"));
     Ok(Outcome::Done)
 }
 

@@ -1,0 +1,368 @@
+//! What is refused: each with its exit code, a message that names the place, and no file changed.
+
+use crate::sandbox::{CANARY, Sandbox, recipient};
+
+const DEV: &str = "envs/dev/web.yaml";
+/// Commands that open a document.
+const OPENING: [&[&str]; 4] = [
+    &["decrypt", DEV],
+    &["get", "TOKEN", "-e", "dev"],
+    &["show", "-e", "dev"],
+    &["edit", "-e", "dev"],
+];
+
+fn refused_by_all(sandbox: &Sandbox, code: i32, words: &[&str]) {
+    for command in OPENING {
+        sandbox.refuses(command, code, words);
+    }
+    let run = ["run", "-e", "dev", "--", "sh", "-c", "exit 0"];
+    sandbox.refuses(&run, 125, words);
+}
+
+#[test]
+fn missing_key() {
+    let sandbox = Sandbox::project();
+    std::process::Command::new("rm")
+        .args(["-r"])
+        .arg(sandbox.home().join(".config"))
+        .status()
+        .unwrap();
+    refused_by_all(
+        &sandbox,
+        11,
+        &["E0101", "readers", "alice", "sealctl key new"],
+    );
+}
+
+#[test]
+fn a_key_file_that_is_no_key_file_is_named() {
+    let sandbox = Sandbox::project();
+    let keys = sandbox.home().join(".config/sops/age/keys.txt");
+    std::process::Command::new("sh")
+        .arg("-c")
+        .arg(format!("echo garbage > {}", keys.display()))
+        .status()
+        .unwrap();
+    sandbox.refuses(
+        &["decrypt", DEV],
+        11,
+        &["~/.config/sops/age/keys.txt", "not an age identity"],
+    );
+}
+
+#[test]
+fn not_a_reader() {
+    let sandbox = Sandbox::project();
+    sandbox.become_reader("bob");
+    let words = [
+        "E0112",
+        "tried",
+        "~/.config/sops/age/keys.txt",
+        "readers",
+        "alice",
+        "key approve",
+    ];
+    refused_by_all(&sandbox, 12, &words);
+}
+
+#[test]
+fn a_broken_source_beside_a_good_one_is_not_mentioned() {
+    let sandbox = Sandbox::project();
+    let variables = [("SOPS_AGE_KEY_FILE", "/nowhere/key".as_ref())];
+    let ran = sandbox.run_as(&["get", "HOST"], "", &variables).ok();
+    assert_eq!(ran.stderr, "");
+    sandbox.become_reader("bob");
+    let ran = sandbox.run_as(&["get", "HOST"], "", &variables);
+    assert!(
+        ran.code == 12 && ran.stderr.contains("/nowhere/key"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn mac_mismatch() {
+    let sandbox = Sandbox::project();
+    sandbox.replace(DEV, "HOST: db", "HOST: evil");
+    refused_by_all(&sandbox, 13, &["E0130", DEV]);
+    sandbox.refuses(&["set", "A=b", "--config", "-e", "dev"], 13, &["E0130"]);
+    sandbox.refuses(&["check", "-e", "dev"], 1, &["E0130"]);
+}
+
+#[test]
+fn swapped_values() {
+    let sandbox = Sandbox::project();
+    let set = ["set", "OTHER", "-", "-e", "dev"];
+    sandbox.run_with(&set, "second").ok();
+    let text = sandbox.read(DEV);
+    let swapped = text
+        .replace("  TOKEN:", "  X:")
+        .replace("  OTHER:", "  TOKEN:")
+        .replace("  X:", "  OTHER:");
+    sandbox.write(DEV, swapped);
+    refused_by_all(&sandbox, 13, &["E0130", "secrets."]);
+    sandbox.refuses(&["encrypt", DEV, "--yes"], 13, &["E0130"]);
+}
+
+#[test]
+fn truncated_file() {
+    let sandbox = Sandbox::project();
+    let text = sandbox.read(DEV);
+    for part in [
+        text.len() - 20,
+        text.len() / 2,
+        text.find("sops:").unwrap(),
+        60,
+    ] {
+        sandbox.write(DEV, &text[..part]);
+        for command in [
+            &["decrypt", DEV][..],
+            &["encrypt", DEV, "--yes"],
+            &["set", "A=b", "-e", "dev"],
+        ] {
+            let before = sandbox.files();
+            let ran = sandbox.run(command);
+            let is_first_lines = part == 60;
+            assert!(ran.code != 0 || is_first_lines, "{part}: {command:?}");
+            if ran.code != 0 {
+                assert_eq!(sandbox.files(), before);
+                crate::sandbox::assert_hides(&ran, CANARY);
+            }
+        }
+    }
+    sandbox.write(DEV, &text[..text.find("sops:").unwrap()]);
+    sandbox.refuses(&["encrypt", DEV], 13, &["E0131", "cut off"]);
+}
+
+#[test]
+fn unknown_field_with_the_nearest_name() {
+    let sandbox = Sandbox::project();
+    sandbox.write(
+        DEV,
+        "sealctl: v1\napp: web\nenvironment: dev\nsecret:\n  A: b\n",
+    );
+    sandbox.refuses(
+        &["encrypt", DEV],
+        1,
+        &["envs/dev/web.yaml:4", "did you mean secrets?"],
+    );
+    sandbox.refuses(&["check", "-e", "dev"], 1, &["did you mean secrets?"]);
+}
+
+#[test]
+fn duplicate_key() {
+    let sandbox = Sandbox::project();
+    sandbox.replace(DEV, "  HOST: db", "  HOST: db\n  HOST: db");
+    refused_by_all(&sandbox, 1, &["envs/dev/web.yaml:7", "twice"]);
+    sandbox.refuses(&["encrypt", DEV], 1, &["twice"]);
+}
+
+#[test]
+fn plaintext_where_ciphertext_must_be() {
+    let sandbox = Sandbox::project();
+    sandbox.replace(DEV, "secrets:", &format!("secrets:\n  API_KEY: {CANARY}"));
+    refused_by_all(
+        &sandbox,
+        14,
+        &[
+            "E0140",
+            "envs/dev/web.yaml:10",
+            "API_KEY is plaintext",
+            "sealctl encrypt",
+        ],
+    );
+    for command in [
+        &["render", "--sealed", "-e", "dev"][..],
+        &["cluster", "push", "-e", "dev"],
+    ] {
+        sandbox.refuses(command, 14, &["E0140"]);
+    }
+    sandbox.refuses(&["check", "-e", "dev"], 1, &["E0140"]);
+}
+
+#[test]
+fn a_document_that_is_not_sealed_at_all() {
+    let sandbox = Sandbox::project();
+    sandbox.write(
+        DEV,
+        format!("sealctl: v1\napp: web\nenvironment: dev\nsecrets:\n  A: {CANARY}\n"),
+    );
+    refused_by_all(&sandbox, 14, &["E0140", "is not sealed"]);
+    sandbox.refuses(&["render", "--sealed", "-e", "dev"], 14, &["E0140"]);
+}
+
+#[test]
+fn wrong_environment_app_or_namespace_in_the_file() {
+    let sandbox = Sandbox::project();
+    let head = |app: &str, environment: &str, namespace: &str| {
+        format!("sealctl: v1\napp: {app}\nenvironment: {environment}\nnamespace: {namespace}\n")
+    };
+    sandbox.write(DEV, head("web", "prod", "web"));
+    sandbox.refuses(&["encrypt", DEV], 1, &["E0205", "envs/dev/web.yaml:3"]);
+    sandbox.write(DEV, head("other", "dev", "web"));
+    sandbox.refuses(&["encrypt", DEV], 1, &["E0203", "web.yaml"]);
+    sandbox.write(DEV, head("web", "dev", "Not_Valid"));
+    sandbox.refuses(&["encrypt", DEV], 1, &["E0202", "namespace"]);
+    // A sealed file that was moved to another environment is refused as well.
+    let sandbox = Sandbox::project();
+    let moved = sandbox.read(DEV);
+    sandbox.write("envs/prod/web.yaml", moved);
+    let render = ["render", "--sealed", "-e", "prod"];
+    sandbox.refuses(
+        &render,
+        1,
+        &[
+            "E0205",
+            "environment \"dev\" does not match the directory envs/prod",
+        ],
+    );
+    sandbox.refuses(&["run", "-e", "prod", "--", "true"], 125, &["E0205"]);
+}
+
+#[test]
+fn a_value_for_a_variable_with_nul_or_too_long() {
+    let sandbox = Sandbox::project();
+    let nul = format!("{CANARY}\0");
+    let set = ["set", "K", "-", "-e", "dev"];
+    sandbox.refuses_with(&set, &nul, 1, &["E0218", "K holds a NUL byte"]);
+    let long = CANARY.repeat(7000);
+    sandbox.refuses_with(&set, &long, 1, &["E0217", "K is 147", "131071"]);
+}
+
+#[test]
+fn bytes_that_are_no_text() {
+    let sandbox = Sandbox::project();
+    sandbox.write("binary", [0xff, 0xfe, 0x00]);
+    let set = ["set", "K", "--from-file", "binary", "-e", "dev"];
+    sandbox.refuses(&set, 1, &["base64", "decode"]);
+}
+
+#[test]
+fn object_over_1_mib() {
+    let sandbox = Sandbox::project();
+    let value = "x".repeat(100_000);
+    let many: String = (0..11).map(|n| format!("  K{n}: {value}\n")).collect();
+    sandbox.write(
+        DEV,
+        format!("sealctl: v1\napp: web\nenvironment: dev\nsecrets:\n{many}"),
+    );
+    sandbox.refuses(&["encrypt", DEV], 1, &["1048576"]);
+    // Plaintext below the limit, ciphertext above it.
+    let many: String = (0..9).map(|n| format!("  K{n}: {value}\n")).collect();
+    sandbox.write(
+        DEV,
+        format!("sealctl: v1\napp: web\nenvironment: dev\nsecrets:\n{many}"),
+    );
+    sandbox.refuses(&["encrypt", DEV], 1, &["E0293", "the limit is 1048576"]);
+}
+
+#[test]
+fn invalid_names() {
+    let sandbox = Sandbox::project();
+    sandbox.refuses(&["set", "1A=b", "-e", "dev"], 2, &["E0210", "\"1A\""]);
+    sandbox.refuses(
+        &["set", "LD_PRELOAD=b", "-e", "dev"],
+        1,
+        &["E0216", "allow"],
+    );
+    sandbox.refuses(
+        &["set", "password=b", "--config", "-e", "dev"],
+        1,
+        &["E0215"],
+    );
+    sandbox.refuses(&["get", "A", "-e", "No_Name"], 2, &["no environment"]);
+    let empty = Sandbox::empty();
+    empty.refuses(
+        &["init", "--app", "Not_Valid"],
+        2,
+        &["\"Not_Valid\" is not a valid name"],
+    );
+    empty.refuses(
+        &["init", "--app", "web", "--env", "dev,Prod"],
+        2,
+        &["\"Prod\""],
+    );
+}
+
+#[test]
+fn keys_of_an_environment_that_are_empty() {
+    let sandbox = Sandbox::project();
+    sandbox.write(
+        "envs/dev/new.yaml",
+        "sealctl: v1\napp: new\nenvironment: dev\nsecrets:\n  A: b\n",
+    );
+    std::process::Command::new("rm")
+        .arg(sandbox.path("keys/dev/alice.pub"))
+        .status()
+        .unwrap();
+    sandbox.refuses(
+        &["encrypt"],
+        10,
+        &["E0120", "keys/dev/", "key new --request --env dev"],
+    );
+    sandbox.refuses(&["check", "-e", "dev"], 1, &["E0120"]);
+}
+
+#[test]
+fn keys_of_an_environment_that_hold_a_private_key() {
+    let sandbox = Sandbox::project();
+    sandbox.write(
+        "envs/dev/new.yaml",
+        "sealctl: v1\napp: new\nenvironment: dev\nsecrets:\n  A: b\n",
+    );
+    for name in ["bob.pub", "bob.key", "notes"] {
+        let mut copy = std::process::Command::new("cp");
+        let to = sandbox.path(&format!("keys/dev/{name}"));
+        copy.arg(crate::sandbox::identity("bob"))
+            .arg(&to)
+            .status()
+            .unwrap();
+        let ran = sandbox.refuses(&["encrypt"], 10, &["E0121", name, "git rm"]);
+        assert!(!ran.stderr.contains("AGE-SECRET-KEY-1"));
+        sandbox.refuses(&["check", "-e", "dev"], 1, &["E0121"]);
+        std::process::Command::new("rm").arg(&to).status().unwrap();
+    }
+}
+
+#[test]
+fn public_keys_that_are_none_or_stand_there_twice() {
+    let sandbox = Sandbox::project();
+    sandbox.write(
+        "envs/dev/new.yaml",
+        "sealctl: v1\napp: new\nenvironment: dev\nsecrets:\n  A: b\n",
+    );
+    sandbox.write("keys/dev/bob.pub", "age1notakey\n");
+    sandbox.refuses(&["encrypt"], 10, &["E0122", "keys/dev/bob.pub"]);
+    sandbox.write("keys/dev/bob.pub", recipient("alice"));
+    sandbox.refuses(&["encrypt"], 10, &["E0124", "keys/dev/alice.pub"]);
+    sandbox.write("keys/dev/bob.pub", "# nothing\n");
+    sandbox.refuses(&["encrypt"], 10, &["E0122", "no recipient"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_replaced_stays_as_it_is() {
+    let sandbox = Sandbox::project();
+    sandbox.refuses(
+        &["decrypt", "envs/dev/nothing.yaml"],
+        1,
+        &["E0530", "nothing.yaml"],
+    );
+    sandbox.refuses(&["decrypt", "envs"], 1, &["E0530"]);
+    sandbox.write("notes.txt", "a: b");
+    sandbox.refuses(&["decrypt", "notes.txt"], 1, &["E0126", "format"]);
+}
+
+#[test]
+fn questions_without_a_terminal_name_the_flag() {
+    let sandbox = Sandbox::project();
+    sandbox.refuses(
+        &["set", "A", "-e", "dev"],
+        2,
+        &["E0521", "standard input is not a terminal"],
+    );
+    sandbox.refuses(
+        &["set", "A", "-e", "dev", "--no-input"],
+        2,
+        &["--no-input was given"],
+    );
+}

@@ -1,0 +1,165 @@
+//! `encrypt`: the verb that people type most.
+
+use crate::sandbox::{CANARY, Sandbox, recipient};
+
+const DEV: &str = "envs/dev/web.yaml";
+
+#[test]
+fn what_was_typed_is_sealed_and_the_rest_keeps_its_bytes() {
+    let sandbox = Sandbox::project();
+    let before = sandbox.read(DEV);
+    sandbox.replace(
+        DEV,
+        "secrets:",
+        "secrets:\n  # from the vault\n  API_KEY: oops   # new",
+    );
+    sandbox
+        .run(&["encrypt"])
+        .ok()
+        .says(&["1 value sealed (API_KEY) for alice", "revision 4"]);
+    let after = sandbox.read(DEV);
+    assert!(!after.contains("oops") && !after.contains("vault"));
+    for line in before
+        .lines()
+        .filter(|line| line.contains("TOKEN") || line.contains("HOST"))
+    {
+        assert!(after.contains(line), "{line}");
+    }
+    assert_eq!(sandbox.run(&["get", "API_KEY"]).ok().stdout, "oops");
+}
+
+#[test]
+fn what_is_sealed_throughout_stays_byte_for_byte() {
+    let sandbox = Sandbox::project();
+    let before = sandbox.files();
+    sandbox
+        .run(&["encrypt", DEV])
+        .ok()
+        .says(&["sealed throughout"]);
+    sandbox.run(&["encrypt"]).ok();
+    assert_eq!(sandbox.run(&["encrypt", "--error-unchanged"]).code, 3);
+    assert_eq!(sandbox.files(), before);
+}
+
+#[test]
+fn a_new_document_needs_no_identity() {
+    let sandbox = Sandbox::project();
+    sandbox.become_reader("bob");
+    sandbox.write(
+        "envs/dev/jobs.yaml",
+        "sealctl: v1\napp: jobs\nenvironment: dev\nsecrets:\n  A: b\n",
+    );
+    sandbox
+        .run(&["encrypt", "envs/dev/jobs.yaml"])
+        .ok()
+        .says(&["revision 1"]);
+    sandbox.become_reader("alice");
+    assert_eq!(sandbox.run(&["get", "A", "-a", "jobs"]).ok().stdout, "b");
+}
+
+#[test]
+fn a_typed_value_in_the_place_of_a_sealed_one_needs_no_question_where_git_knows_the_rest() {
+    let sandbox = Sandbox::committed();
+    let text = sandbox.read(DEV);
+    let line = text.lines().find(|line| line.contains("TOKEN:")).unwrap();
+    sandbox.replace(DEV, line, "  TOKEN: typed");
+    sandbox.run(&["encrypt", DEV]).ok().says(&["(TOKEN)"]);
+    assert_eq!(sandbox.run(&["get", "TOKEN"]).ok().stdout, "typed");
+}
+
+#[test]
+fn a_hand_edit_of_a_clear_value_is_shown_and_asked_for() {
+    let sandbox = Sandbox::committed();
+    sandbox.replace(DEV, "PORT: \"5432\"", "PORT: \"6432\"");
+    let words = ["E0130", "~ config.PORT: \"5432\" to \"6432\"", "--yes"];
+    sandbox.refuses(&["encrypt", DEV], 13, &words);
+    sandbox
+        .run(&["encrypt", DEV, "--yes"])
+        .ok()
+        .says(&["revision 4"]);
+    assert_eq!(sandbox.run(&["get", "PORT"]).ok().stdout, "6432");
+}
+
+#[test]
+fn without_git_a_hand_edit_is_asked_for_as_well() {
+    let sandbox = Sandbox::project();
+    sandbox.replace(DEV, "PORT: \"5432\"", "PORT: \"6432\"");
+    sandbox.refuses(
+        &["encrypt", DEV],
+        13,
+        &["no version of it whose MAC is right"],
+    );
+}
+
+#[test]
+fn a_seal_that_stock_sops_dropped_is_renewed_with_the_counter_of_git() {
+    let sandbox = Sandbox::committed();
+    let text = sandbox.read(DEV);
+    let start = text.find("  sealctl:\n").unwrap();
+    let end = text[start + 4..].find("\n  version").unwrap() + start + 5;
+    sandbox.write(DEV, format!("{}{}", &text[..start], &text[end..]));
+    sandbox
+        .run(&["encrypt", DEV])
+        .ok()
+        .says(&["sealed again", "revision 4"]);
+    assert!(sandbox.read(DEV).contains("hmac:"));
+}
+
+#[test]
+fn a_file_outside_a_project_is_sealed_for_given_recipients() {
+    let sandbox = Sandbox::empty();
+    let (alice, bob) = (recipient("alice"), recipient("bob"));
+    sandbox.write("some.yaml", format!("a: {CANARY}\nb: [1, 2]\n"));
+    sandbox.refuses(&["encrypt", "some.yaml"], 2, &["nobody to seal", "-r age1"]);
+    let sealed = sandbox
+        .run(&["encrypt", "-r", &alice, "-r", &bob, "some.yaml", "--stdout"])
+        .ok();
+    assert!(sealed.stdout.contains("unencrypted_suffix") && !sealed.stdout.contains(CANARY));
+    assert!(sandbox.read("some.yaml").contains(CANARY));
+    sandbox.run(&["encrypt", "-r", &alice, "some.yaml"]).ok();
+    assert_eq!(
+        sandbox.run(&["decrypt", "some.yaml"]).ok().stdout,
+        format!("a: {CANARY}\nb: [1, 2]\n")
+    );
+}
+
+#[test]
+fn standard_input_is_sealed_to_standard_output() {
+    let sandbox = Sandbox::empty();
+    let document = "sealctl: v1\napp: web\nenvironment: dev\nsecrets:\n  A: hidden-value\n";
+    let alice = recipient("alice");
+    let sealed = sandbox
+        .run_with(&["encrypt", "-r", &alice, "-"], document)
+        .ok()
+        .stdout;
+    assert!(sealed.contains("hmac:") && !sealed.contains("hidden-value"));
+    assert_eq!(
+        sandbox.run_with(&["decrypt", "-"], &sealed).ok().stdout,
+        document
+    );
+}
+
+#[test]
+fn one_wrong_file_among_several_leaves_all_as_they_were() {
+    let sandbox = Sandbox::project();
+    sandbox.replace(DEV, "secrets:", "secrets:\n  GOOD: typed");
+    sandbox.write(
+        "envs/prod/web.yaml",
+        "sealctl: v1\napp: web\nenvironment: prod\nsecrets:\n  A=B: c\n",
+    );
+    sandbox.refuses(&["encrypt"], 1, &["E0210", "envs/prod/web.yaml:5"]);
+}
+
+#[test]
+fn a_private_key_given_as_recipient_is_refused_and_not_repeated() {
+    let sandbox = Sandbox::empty();
+    sandbox.write("some.yaml", "a: b\n");
+    let key = std::process::Command::new("grep")
+        .args(["-h", "AGE-SECRET"])
+        .arg(crate::sandbox::identity("bob"))
+        .output()
+        .unwrap();
+    let key = String::from_utf8(key.stdout).unwrap().trim().to_owned();
+    let ran = sandbox.refuses(&["encrypt", "-r", &key, "some.yaml"], 2, &["private key"]);
+    crate::sandbox::assert_hides(&ran, &key);
+}
