@@ -204,10 +204,10 @@ fn on_terminal(
     typed: &[(&str, &str)],
 ) -> (i32, String) {
     use std::io::Read as _;
-    let mut script = Command::new("script");
+    let mut script = Command::new("timeout");
     sandbox.enter(&mut script);
     let mut child = script
-        .args(["-qefc", line, "/dev/null"])
+        .args(["--foreground", "60", "script", "-qefc", line, "/dev/null"])
         .env("TERM", "xterm")
         .env("EDITOR", editor)
         .stdin(Stdio::piped())

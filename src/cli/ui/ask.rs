@@ -18,31 +18,34 @@ const INTERRUPT: u8 = 0x03;
 
 /// Asks on the controlling terminal and reads one line.
 pub(super) fn line(question: &str) -> io::Result<String> {
-    let terminal = open(question)?;
+    let terminal = open()?;
+    rustix::io::write(&terminal, question.as_bytes())?;
     let answer = read_line(&terminal)?;
     Ok(answer.expose_text().unwrap_or_default().to_owned())
 }
 
 /// As [`line`], without showing what is typed. After Ctrl-C, too, the terminal is as before.
 pub(super) fn hidden(question: &str) -> io::Result<Secret> {
-    let terminal = open(question)?;
+    let terminal = open()?;
     let before = rustix::termios::tcgetattr(&terminal)?;
     let mut silent = before.clone();
     // Without signals Ctrl-C arrives as the byte that it is and ends the line.
     silent.local_modes -= LocalModes::ECHO | LocalModes::ISIG;
     silent.special_codes[SpecialCodeIndex::VEOL] = INTERRUPT;
     rustix::termios::tcsetattr(&terminal, OptionalActions::Flush, &silent)?;
-    let answer = read_line(&terminal);
+    // Asked only now: what is typed after the question is neither shown nor flushed away.
+    let asked = rustix::io::write(&terminal, question.as_bytes());
+    let answer = asked
+        .map_err(io::Error::from)
+        .and_then(|_| read_line(&terminal));
     let _ = rustix::termios::tcsetattr(&terminal, OptionalActions::Now, &before);
     let _ = rustix::io::write(&terminal, b"\n");
     answer
 }
 
-fn open(question: &str) -> io::Result<OwnedFd> {
+fn open() -> io::Result<OwnedFd> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    let terminal = rustix::fs::open("/dev/tty", flags, Mode::empty())?;
-    rustix::io::write(&terminal, question.as_bytes())?;
-    Ok(terminal)
+    Ok(rustix::fs::open("/dev/tty", flags, Mode::empty())?)
 }
 
 fn read_line(terminal: &OwnedFd) -> io::Result<Secret> {
