@@ -1,4 +1,5 @@
 # The interface of the project. `make` alone lists the targets.
+# ONLY=... (bench): sealctl, cold-start, restart, latency, wave; --readme also puts the table into README.md.
 # KEEP=1 (demo): leave the control plane up and print how to look at it.
 
 .DEFAULT_GOAL := help
@@ -33,8 +34,9 @@ crd: ## generate deploy/crd from the Rust types
 image: ## an image from scratch as a tar that docker, kind, k3s and ctr load (target/image)
 	@deploy/image/build.sh
 
-bench: ## the figures of the README, as a table and as JSON
-	@tests/bench/run.sh
+bench: ## the figures of the README, as a table and as JSON (ONLY=cold-start,latency: some of them)
+	@tests/cluster/tools/build.sh etcd kubernetes kwok sops >/dev/null
+	cargo bench --locked --bench figures -- $(ONLY)
 
 clean: ## remove what was built here; the test servers stay in the user's cache
 	cargo clean
