@@ -40,7 +40,9 @@ pub(crate) async fn measure(runs: usize, restart: bool) -> Vec<Row> {
     let mut measured = Vec::new();
     let mut rows = Vec::new();
     for run in 1..=runs {
-        progress(&format!("cold start {run} of {runs}: {COUNT} SealedEnvs in {NAMESPACES} namespaces"));
+        progress(&format!(
+            "cold start {run} of {runs}: {COUNT} SealedEnvs in {NAMESPACES} namespaces"
+        ));
         let stage = prepare().await;
         let (mut loader, mut mix) = (0.0, 0.0);
         // The order changes, so that a fuller server is nobody's disadvantage.
@@ -71,7 +73,13 @@ async fn prepare() -> Stage {
     let stage = Stage::set(Cluster::api().await, COUNT, "").await;
     stage.add_namespaces("load").await;
     // The loader acts as seald's ServiceAccount, with the same roles in namespaces of its own.
-    stage.grant(&stage.roles().replace("namespace: bench-", "namespace: load-")).await;
+    stage
+        .grant(
+            &stage
+                .roles()
+                .replace("namespace: bench-", "namespace: load-"),
+        )
+        .await;
     stage.apply_documents().await;
     stage
 }
@@ -85,7 +93,11 @@ async fn cold_start(stage: &Stage) -> Run {
     let peak = seald.peak();
     check_ready(stage).await;
     seald.stop().await;
-    let last = writes.iter().map(|write| write.answered).max().unwrap_or(begin);
+    let last = writes
+        .iter()
+        .map(|write| write.answered)
+        .max()
+        .unwrap_or(begin);
     let count = as_number(writes.len());
     let whole = last.duration_since(begin).as_secs_f64();
     Run {
@@ -108,16 +120,26 @@ async fn await_all(seald: &mut Seald, log: &mut AuditLog) -> Vec<Write> {
     loop {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let news = log.news_by(ACCOUNT);
-        let news: Vec<_> = news.into_iter().filter(|write| !write.is_election()).collect();
+        let news: Vec<_> = news
+            .into_iter()
+            .filter(|write| !write.is_election())
+            .collect();
         if !news.is_empty() {
             quiet = Instant::now();
         }
         writes.extend(news);
-        let statuses = writes.iter().filter(|write| write.resource == "sealedenvs/status").count();
+        let statuses = writes
+            .iter()
+            .filter(|write| write.resource == "sealedenvs/status")
+            .count();
         if statuses >= COUNT && quiet.elapsed() > Duration::from_secs(2) {
             return writes;
         }
-        assert!(seald.process.is_running(), "seald ended\n{}", seald.process.log());
+        assert!(
+            seald.process.is_running(),
+            "seald ended\n{}",
+            seald.process.log()
+        );
         assert!(
             begin.elapsed() < Duration::from_secs(180),
             "{} writes, {statuses} of the status\n{}",
@@ -141,8 +163,14 @@ async fn load(stage: &Stage) -> (f64, f64) {
     let loader = Loader::new(&stage.cluster, &stage.token);
     // Once without measuring: connections, caches of the authorizer.
     let mut log = AuditLog::of(&stage.cluster);
-    loader.send(CONNECTIONS, (0..COUNT).flat_map(objects).collect()).await;
-    let writes: Vec<_> = log.news().into_iter().filter(|write| write.agent == "bench-loader").collect();
+    loader
+        .send(CONNECTIONS, (0..COUNT).flat_map(objects).collect())
+        .await;
+    let writes: Vec<_> = log
+        .news()
+        .into_iter()
+        .filter(|write| write.agent == "bench-loader")
+        .collect();
     assert_eq!(writes.len(), 3 * COUNT);
     let plain = as_number(writes.len()) / span(&writes);
     (plain, f64::NAN)
@@ -153,7 +181,11 @@ fn objects(number: usize) -> [Prepared; 3] {
     let app = documents::app(number);
     let namespace = documents::namespace(number).replace("bench-", "load-");
     let object = |kind: &str, name: &str, data: Value| {
-        let plural = if kind == "Secret" { "secrets" } else { "configmaps" };
+        let plural = if kind == "Secret" {
+            "secrets"
+        } else {
+            "configmaps"
+        };
         let body = json!({
             "apiVersion": "v1",
             "kind": kind,
@@ -182,7 +214,13 @@ fn objects(number: usize) -> [Prepared; 3] {
         "DJANGO_SETTINGS_MODULE": "polls.settings", "DATABASE_HOST": namespace, "DATABASE_PORT": "5432",
         "DATABASE_NAME": app, "LOG_LEVEL": "info"
     });
-    let names = ["DATABASE_PASSWORD", "DJANGO_SECRET_KEY", "SENTRY_DSN", "EMAIL_PASSWORD", "API_TOKEN"];
+    let names = [
+        "DATABASE_PASSWORD",
+        "DJANGO_SECRET_KEY",
+        "SENTRY_DSN",
+        "EMAIL_PASSWORD",
+        "API_TOKEN",
+    ];
     let secret: Value = names
         .into_iter()
         .map(|name| (name.to_owned(), json!(STANDARD.encode(value(name)))))
@@ -243,7 +281,9 @@ fn cold_rows(runs: &[Run]) -> Vec<Row> {
 
 /// seald starts three times more: everything is as it wants it, and strangers have filled the namespaces.
 async fn measure_restart(stage: &Stage) -> Vec<Row> {
-    progress(&format!("restart with nothing changed, and {FOREIGN} foreign Secrets of 10 KiB"));
+    progress(&format!(
+        "restart with nothing changed, and {FOREIGN} foreign Secrets of 10 KiB"
+    ));
     let strangers = (0..FOREIGN).map(|number| {
         let namespace = documents::namespace(number);
         let body = json!({
@@ -252,7 +292,10 @@ async fn measure_restart(stage: &Stage) -> Vec<Row> {
             "metadata": { "name": format!("foreign-{number}") },
             "data": { "value": STANDARD.encode("x".repeat(10 * 1024)) }
         });
-        Prepared::create(&format!("/api/v1/namespaces/{namespace}/secrets"), body.to_string())
+        Prepared::create(
+            &format!("/api/v1/namespaces/{namespace}/secrets"),
+            body.to_string(),
+        )
     });
     stage.admin.send(16, strangers.collect()).await;
     let kind = kube::api::ApiResource::erase::<sealctl::cluster::crd::SealedEnv>(&());
@@ -268,7 +311,9 @@ async fn measure_restart(stage: &Stage) -> Vec<Row> {
         peaks.push(seald.peak());
         seald.stop().await;
         let writes = log.news_by(ACCOUNT);
-        requests.push(as_number(writes.iter().filter(|write| !write.is_election()).count()));
+        requests.push(as_number(
+            writes.iter().filter(|write| !write.is_election()).count(),
+        ));
         changes.push(as_number(observer.changes().len() - before));
     }
     let changed = changes.iter().copied().fold(0.0, f64::max);

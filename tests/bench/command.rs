@@ -29,7 +29,11 @@ pub(crate) fn measure() -> Vec<Row> {
     let open = format!("config:{open}");
     fs::write(folder.join("open.yaml"), &open).expect("room");
     let recipient = readers.recipient();
-    let sealed = run(&sops, &folder, &["encrypt", "--age", &recipient, "open.yaml"]);
+    let sealed = run(
+        &sops,
+        &folder,
+        &["encrypt", "--age", &recipient, "open.yaml"],
+    );
     fs::write(folder.join("sealed.yaml"), sealed.1).expect("room");
 
     let sealctl = Path::new(env!("CARGO_BIN_EXE_sealctl"));
@@ -37,8 +41,10 @@ pub(crate) fn measure() -> Vec<Row> {
         &["decrypt", "sealed.yaml"],
         &["encrypt", "--stdout", "-r", &recipient, "open.yaml"],
     ];
-    let theirs: [&[&str]; 2] =
-        [&["decrypt", "sealed.yaml"], &["encrypt", "--age", &recipient, "open.yaml"]];
+    let theirs: [&[&str]; 2] = [
+        &["decrypt", "sealed.yaml"],
+        &["encrypt", "--age", &recipient, "open.yaml"],
+    ];
     let rows = [0, 1].map(|verb| compare((sealctl, ours[verb]), (&sops, theirs[verb]), &folder));
     fs::remove_dir_all(&folder).expect("our own folder");
     rows.to_vec()

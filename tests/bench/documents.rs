@@ -30,14 +30,22 @@ impl Readers {
         let mut recipients: Vec<_> = others.iter().map(Identity::recipient).collect();
         recipients.insert(1, cluster.recipient());
         let identity = cluster.text().expose_text().expect("text").to_owned();
-        Self { identity, recipients }
+        Self {
+            identity,
+            recipients,
+        }
     }
 
     /// Writes the cluster's identity.
     pub(crate) fn write_identity(&self, path: &Path) {
         use std::os::unix::fs::OpenOptionsExt as _;
         let mut file = fs::OpenOptions::new();
-        let file = file.write(true).create(true).truncate(true).mode(0o600).open(path);
+        let file = file
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path);
         std::io::Write::write_all(&mut file.expect("a file"), self.identity.as_bytes())
             .expect("room");
     }
@@ -57,8 +65,14 @@ impl Readers {
             recipients: &self.recipients,
             rule: &rule,
         };
-        let stamp = Stamp { revision, now: Timestamp::now(), expires: None };
-        trust::write(&change, &stamp).expect("a valid document").text
+        let stamp = Stamp {
+            revision,
+            now: Timestamp::now(),
+            expires: None,
+        };
+        trust::write(&change, &stamp)
+            .expect("a valid document")
+            .text
     }
 }
 
@@ -81,7 +95,12 @@ pub(crate) fn plain(number: usize, version: u64, more: &str) -> String {
          DJANGO_SETTINGS_MODULE: polls.settings\n  DATABASE_HOST: db.{namespace}\n  DATABASE_PORT: 5432\n  \
          DATABASE_NAME: {app}\n  LOG_LEVEL: info\n\nsecrets:\n  DATABASE_PASSWORD: password-{number}-{version}\n"
     );
-    for name in ["DJANGO_SECRET_KEY", "SENTRY_DSN", "EMAIL_PASSWORD", "API_TOKEN"] {
+    for name in [
+        "DJANGO_SECRET_KEY",
+        "SENTRY_DSN",
+        "EMAIL_PASSWORD",
+        "API_TOKEN",
+    ] {
         let _ = writeln!(text, "  {name}: {}", format!("{name}-{number}-").repeat(2));
     }
     text + more
@@ -92,7 +111,11 @@ pub(crate) fn write_project(folder: &Path, readers: &Readers, documents: &[(usiz
     let keys = folder.join("keys").join(ENVIRONMENT);
     fs::create_dir_all(&keys).expect("a writable folder");
     for (number, recipient) in readers.recipients.iter().enumerate() {
-        fs::write(keys.join(format!("reader-{number}.pub")), format!("{recipient}\n")).expect("room");
+        fs::write(
+            keys.join(format!("reader-{number}.pub")),
+            format!("{recipient}\n"),
+        )
+        .expect("room");
     }
     fs::create_dir_all(folder.join("envs").join(ENVIRONMENT)).expect("a writable folder");
     for (number, text) in documents {
@@ -102,7 +125,10 @@ pub(crate) fn write_project(folder: &Path, readers: &Readers, documents: &[(usiz
 
 /// File of document `number`.
 pub(crate) fn file_of(folder: &Path, number: usize) -> PathBuf {
-    folder.join("envs").join(ENVIRONMENT).join(format!("{}.yaml", app(number)))
+    folder
+        .join("envs")
+        .join(ENVIRONMENT)
+        .join(format!("{}.yaml", app(number)))
 }
 
 /// The SealedEnv of a document, to be applied.

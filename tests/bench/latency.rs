@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 use kube::api::WatchEvent;
 use serde::Deserialize;
 use serde_json::json;
@@ -44,7 +44,9 @@ pub(crate) async fn measure() -> Vec<Row> {
 }
 
 async fn resource() -> Vec<Row> {
-    progress(&format!("latency: SealedEnv changed → Secret changed, {COUNT} SealedEnvs"));
+    progress(&format!(
+        "latency: SealedEnv changed → Secret changed, {COUNT} SealedEnvs"
+    ));
     let stage = Stage::set(Cluster::api().await, COUNT, "").await;
     stage.apply_documents().await;
     let mut seald = stage.start_seald(&[]);
@@ -59,12 +61,24 @@ async fn resource() -> Vec<Row> {
 
 async fn resource_run(stage: &Stage, run: usize) -> Run {
     let (namespace, app) = (documents::namespace(run), documents::app(run));
-    let mut secrets = watch(stage, "/api/v1", &namespace, "secrets", &format!("{app}-secrets")).await;
+    let mut secrets = watch(
+        stage,
+        "/api/v1",
+        &namespace,
+        "secrets",
+        &format!("{app}-secrets"),
+    )
+    .await;
     let group = "/apis/sealctl.dev/v1alpha1";
     let mut sealed = watch(stage, group, &namespace, "sealedenvs", &app).await;
-    let mut times = Run { seen: Vec::new(), sent: Vec::new() };
+    let mut times = Run {
+        seen: Vec::new(),
+        sent: Vec::new(),
+    };
     for version in 1..=SAMPLES {
-        let text = stage.readers.seal(&documents::plain(run, version, ""), version + 1);
+        let text = stage
+            .readers
+            .seal(&documents::plain(run, version, ""), version + 1);
         let body = documents::sealed_env(run, &text);
         let change = Prepared::apply(&documents::sealed_env_path(run), "bench", body);
         tokio::time::sleep(BETWEEN + Duration::from_millis(version % 10)).await;
@@ -83,7 +97,9 @@ async fn resource_run(stage: &Stage, run: usize) -> Run {
 }
 
 async fn file() -> Vec<Row> {
-    progress(&format!("latency: file changed → Secret changed, {FILES} files"));
+    progress(&format!(
+        "latency: file changed → Secret changed, {FILES} files"
+    ));
     let stage = Stage::set(Cluster::api().await, FILES, "").await;
     let source = format!("dir:{}", stage.project().display());
     let mut seald = stage.start_seald(&["--source", &source]);
@@ -93,17 +109,33 @@ async fn file() -> Vec<Row> {
         runs.push(file_run(&stage, run).await);
     }
     seald.stop().await;
-    rows("file changed → Secret changed (debounce apart)", &runs, None)
+    rows(
+        "file changed → Secret changed (debounce apart)",
+        &runs,
+        None,
+    )
 }
 
 async fn file_run(stage: &Stage, run: usize) -> Run {
     let (namespace, app) = (documents::namespace(run), documents::app(run));
-    let mut secrets = watch(stage, "/api/v1", &namespace, "secrets", &format!("{app}-secrets")).await;
+    let mut secrets = watch(
+        stage,
+        "/api/v1",
+        &namespace,
+        "secrets",
+        &format!("{app}-secrets"),
+    )
+    .await;
     let path = documents::file_of(stage.project(), run);
     let beside = stage.project().join("new");
-    let mut times = Run { seen: Vec::new(), sent: Vec::new() };
+    let mut times = Run {
+        seen: Vec::new(),
+        sent: Vec::new(),
+    };
     for version in 1..=SAMPLES {
-        let text = stage.readers.seal(&documents::plain(run, version, ""), version + 1);
+        let text = stage
+            .readers
+            .seal(&documents::plain(run, version, ""), version + 1);
         fs::write(&beside, text).expect("room");
         tokio::time::sleep(BETWEEN + Duration::from_millis(version % 10)).await;
         drain(&mut secrets);
@@ -126,16 +158,28 @@ fn rows(what: &str, runs: &[Run], aim: Option<f64>) -> Vec<Row> {
     let per_run: BTreeMap<String, f64> = runs
         .iter()
         .enumerate()
-        .map(|(number, run)| (format!("p50 of run {}", number + 1), quantile(&run.seen, 0.5)))
+        .map(|(number, run)| {
+            (
+                format!("p50 of run {}", number + 1),
+                quantile(&run.seen, 0.5),
+            )
+        })
         .collect();
     let numbers = json!({
         "p50_ms": p50, "p99_ms": p99, "with_request_p50_ms": sent50, "with_request_p99_ms": sent99,
         "runs": per_run, "samples": runs.iter().map(|run| run.seen.len()).sum::<usize>()
     });
-    let mut row = Row::note(FIGURE, what, format!("p50 {p50:.1} ms, p99 {p99:.1} ms"), numbers);
+    let mut row = Row::note(
+        FIGURE,
+        what,
+        format!("p50 {p50:.1} ms, p99 {p99:.1} ms"),
+        numbers,
+    );
     if let Some(aim) = aim {
         row = row
-            .peer(format!("request of the change included: p50 {sent50:.1} ms, p99 {sent99:.1} ms"))
+            .peer(format!(
+                "request of the change included: p50 {sent50:.1} ms, p99 {sent99:.1} ms"
+            ))
             .aim(format!("p50 ≤ {aim:.0} ms"), p50 <= aim);
     }
     vec![row]
@@ -156,14 +200,19 @@ async fn watch(
     let path = format!(
         "{group}/namespaces/{namespace}/{plural}?watch=1&fieldSelector=metadata.name%3D{name}&timeoutSeconds=3600"
     );
-    let request = http::Request::get(path).body(Vec::new()).expect("a valid request");
+    let request = http::Request::get(path)
+        .body(Vec::new())
+        .expect("a valid request");
     let client = stage.cluster.client();
-    let events = client.request_events::<Anything>(request).await.expect("a watch");
+    let events = client
+        .request_events::<Anything>(request)
+        .await
+        .expect("a watch");
     let (sender, receiver) = unbounded_channel();
     tokio::spawn(async move {
-        let mut events = std::pin::pin!(events.into_stream());
+        let mut events = std::pin::pin!(events);
         while let Some(event) = events.next().await {
-            if matches!(event, Ok(WatchEvent::Modified(_)) | Ok(WatchEvent::Added(_)))
+            if matches!(event, Ok(WatchEvent::Modified(_) | WatchEvent::Added(_)))
                 && sender.send(Instant::now()).is_err()
             {
                 return;
@@ -181,7 +230,9 @@ fn drain(changes: &mut UnboundedReceiver<Instant>) {
 
 async fn next(changes: &mut UnboundedReceiver<Instant>) -> Instant {
     let change = tokio::time::timeout(Duration::from_secs(20), changes.recv()).await;
-    change.expect("the change arrives within 20 s").expect("the watch stands")
+    change
+        .expect("the change arrives within 20 s")
+        .expect("the watch stands")
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -97,10 +97,7 @@ impl Loader {
             .expect("the rig wrote a kubeconfig");
         let user = kubeconfig.auth_infos[0].auth_info.clone().expect("a user");
         let token = user.token.expect("a token");
-        Self::new(
-            cluster,
-            kube::config::ExposeSecret::expose_secret(&token),
-        )
+        Self::new(cluster, secrecy::ExposeSecret::expose_secret(&token))
     }
 
     /// Sends all of `requests` over `connections`, which are open before the clock starts. Gives the time that it took.
@@ -134,13 +131,23 @@ impl Loader {
 
     /// One open connection, for a single request.
     pub(crate) async fn connected(&self) -> One {
-        One { loader: self.clone(), connection: self.connect().await }
+        One {
+            loader: self.clone(),
+            connection: self.connect().await,
+        }
     }
 
     async fn connect(&self) -> SendRequest<Full<Bytes>> {
-        let tcp = TcpStream::connect(&self.address).await.expect("the API server listens");
+        let tcp = TcpStream::connect(&self.address)
+            .await
+            .expect("the API server listens");
         tcp.set_nodelay(true).expect("a TCP socket");
-        let host = self.address.split(':').next().unwrap_or_default().to_owned();
+        let host = self
+            .address
+            .split(':')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         let name = ServerName::try_from(host).expect("an address");
         let tls = self.connector.connect(name, tcp).await.expect("TLS");
         let (sender, connection) = http1::handshake(TokioIo::new(tls)).await.expect("HTTP/1.1");
@@ -162,7 +169,12 @@ impl Loader {
         connection.ready().await.expect("an open connection");
         let answer = connection.send_request(call).await.expect("an answer");
         let status = answer.status();
-        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        let body = answer
+            .into_body()
+            .collect()
+            .await
+            .expect("a body")
+            .to_bytes();
         assert!(
             status.is_success(),
             "{} {}: {status} {}",

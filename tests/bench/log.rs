@@ -40,25 +40,36 @@ impl AuditLog {
     /// From now on.
     pub(crate) fn of(cluster: &Cluster) -> Self {
         let path = cluster.plane().dir().join("logs/audit.log");
-        let position = fs::metadata(&path).expect("the rig turns the audit log on").len();
+        let position = fs::metadata(&path)
+            .expect("the rig turns the audit log on")
+            .len();
         Self { path, position }
     }
 
     /// What was added since the last call.
     pub(crate) fn news(&mut self) -> Vec<Write> {
         let mut file = fs::File::open(&self.path).expect("the rig turns the audit log on");
-        file.seek(SeekFrom::Start(self.position)).expect("a log only grows");
+        file.seek(SeekFrom::Start(self.position))
+            .expect("a log only grows");
         let mut text = Vec::new();
         file.read_to_end(&mut text).expect("a readable file");
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let whole = text
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
         self.position += whole as u64;
-        text[..whole].split(|byte| *byte == b'\n').filter_map(parse).collect()
+        text[..whole]
+            .split(|byte| *byte == b'\n')
+            .filter_map(parse)
+            .collect()
     }
 
     /// What was added by one user, named by its full name.
     pub(crate) fn news_by(&mut self, user: &str) -> Vec<Write> {
         let news = self.news();
-        news.into_iter().filter(|write| write.user == user).collect()
+        news.into_iter()
+            .filter(|write| write.user == user)
+            .collect()
     }
 }
 

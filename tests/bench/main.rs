@@ -12,6 +12,11 @@
     reason = "a program that measures: files, processes, clock, terminal"
 )]
 
+/// The rig of the cluster tests.
+#[path = "../cluster"]
+mod cluster {
+    pub(crate) mod rig;
+}
 mod cold_start;
 mod command;
 mod documents;
@@ -19,8 +24,6 @@ mod latency;
 mod loader;
 mod log;
 mod report;
-#[path = "../cluster/rig.rs"]
-mod rig;
 mod stage;
 mod wave;
 
@@ -28,6 +31,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
+use cluster::rig;
 use serde_json::json;
 
 /// The figures, in the order in which they run.
@@ -46,13 +50,18 @@ async fn main() -> ExitCode {
             None if argument == "--bench" || argument.is_empty() => {}
             None if argument == "--readme" => readme = true,
             None => {
-                eprintln!("unknown figure \"{argument}\"; known: {}", FIGURES.join(", "));
+                eprintln!(
+                    "unknown figure \"{argument}\"; known: {}",
+                    FIGURES.join(", ")
+                );
                 return ExitCode::from(2);
             }
         }
     }
     let wants = |figure: &str| chosen.is_empty() || chosen.contains(&figure);
-    rustls::crypto::ring::default_provider().install_default().expect("the first provider");
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .expect("the first provider");
     let mut rows = Vec::new();
     if wants("sealctl") {
         rows.extend(command::measure());
@@ -76,7 +85,8 @@ fn publish(rows: &[report::Row], readme: bool) {
     let machine = machine();
     println!("\n{}\n{machine}", report::table(rows));
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     let path = target.join("bench.json");
     let text = report::json(rows, &json!(machine));
     let text = serde_json::to_string_pretty(&text).expect("JSON");
@@ -92,7 +102,9 @@ fn publish(rows: &[report::Row], readme: bool) {
 fn machine() -> String {
     let processors = std::thread::available_parallelism().map_or(0, Into::into);
     let information = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = information.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = information
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split_whitespace().next().unwrap_or("?").to_owned();
     format!(

@@ -84,12 +84,22 @@ pub(crate) fn quantile(values: &[f64], part: f64) -> f64 {
 /// The median as the table shows it, with the extremes behind it.
 pub(crate) fn shown(values: &[f64], digits: usize, unit: &str) -> String {
     let (low, high) = (quantile(values, 0.0), quantile(values, 1.0));
-    format!("{:.digits$} {unit} ({low:.digits$}–{high:.digits$})", median(values))
+    format!(
+        "{:.digits$} {unit} ({low:.digits$}–{high:.digits$})",
+        median(values)
+    )
 }
 
 /// The table for a terminal.
 pub(crate) fn table(rows: &[Row]) -> String {
-    let heads = ["what", "measured", "compared with, same run", "ratio, aim", ""].map(str::to_owned);
+    let heads = [
+        "what",
+        "measured",
+        "compared with, same run",
+        "ratio, aim",
+        "",
+    ]
+    .map(str::to_owned);
     let mut lines = vec![heads];
     for row in rows {
         let verdict = match row.reached {
@@ -107,7 +117,13 @@ pub(crate) fn table(rows: &[Row]) -> String {
     }
     let mut text = String::new();
     let widths: Vec<usize> = (0..5)
-        .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
+        .map(|column| {
+            lines
+                .iter()
+                .map(|line| line[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     for line in lines {
         for (cell, width) in line.iter().zip(&widths) {
@@ -143,10 +159,22 @@ pub(crate) fn write_readme(path: &Path, rows: &[Row], machine: &str) {
     let text = fs::read_to_string(path).expect("a README");
     let (head, rest) = text.split_once(BEGIN).expect("the first marker");
     let (_, tail) = rest.split_once(END).expect("the second marker");
-    let mut block = String::from("| what | measured | compared with, in the same run | ratio, aim |\n|---|---|---|---|\n");
+    let mut block = String::from(
+        "| what | measured | compared with, in the same run | ratio, aim |\n|---|---|---|---|\n",
+    );
     for row in rows {
-        let Row { what, measured, peer, aim, .. } = row;
-        let missed = if row.reached == Some(false) { " (missed)" } else { "" };
+        let Row {
+            what,
+            measured,
+            peer,
+            aim,
+            ..
+        } = row;
+        let missed = if row.reached == Some(false) {
+            " (missed)"
+        } else {
+            ""
+        };
         let _ = writeln!(block, "| {what} | {measured} | {peer} | {aim}{missed} |");
     }
     let _ = writeln!(block, "\n{machine}");

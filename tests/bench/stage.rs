@@ -34,7 +34,11 @@ impl Stage {
     /// prints for them. `more` stands at the end of every document.
     pub(crate) async fn set(cluster: Cluster, count: usize, more: &str) -> Self {
         cluster.kubectl_ok(&["apply", "-k", MANIFESTS]).await;
-        let established = ["wait", "--for=condition=Established", "crd/sealedenvs.sealctl.dev"];
+        let established = [
+            "wait",
+            "--for=condition=Established",
+            "crd/sealedenvs.sealctl.dev",
+        ];
         cluster.kubectl_ok(&established).await;
         let token = cluster.token_of("seald", "seald").await;
         let folder = cluster.plane().dir().join("project");
@@ -45,7 +49,14 @@ impl Stage {
         documents::write_project(&folder, &readers, &documents);
         readers.write_identity(&cluster.plane().dir().join("identity"));
         let admin = Loader::admin(&cluster);
-        let stage = Self { cluster, admin, readers, token, documents, folder };
+        let stage = Self {
+            cluster,
+            admin,
+            readers,
+            token,
+            documents,
+            folder,
+        };
         stage.add_namespaces("bench").await;
         stage.grant(&stage.roles()).await;
         stage
@@ -64,7 +75,9 @@ impl Stage {
             );
             Prepared::create("/api/v1/namespaces", body)
         };
-        self.admin.send(16, (0..NAMESPACES).map(namespace).collect()).await;
+        self.admin
+            .send(16, (0..NAMESPACES).map(namespace).collect())
+            .await;
     }
 
     /// What `sealctl rbac` prints for the documents.
@@ -78,7 +91,10 @@ impl Stage {
             .stderr(Stdio::inherit())
             .output()
             .expect("sealctl runs");
-        assert!(output.status.success(), "sealctl rbac failed; what it said stands above");
+        assert!(
+            output.status.success(),
+            "sealctl rbac failed; what it said stands above"
+        );
         String::from_utf8(output.stdout).expect("YAML")
     }
 
@@ -91,8 +107,9 @@ impl Stage {
         let prepared = roles.split("---\n").map(|role| {
             let (namespace, name) = (field(role, "  namespace:"), field(role, "  name:"));
             let plural = field(role, "kind:").to_lowercase() + "s";
-            let path =
-                format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/{plural}/{name}");
+            let path = format!(
+                "/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/{plural}/{name}"
+            );
             Prepared::apply(&path, "bench", role.to_owned())
         });
         self.admin.send(16, prepared.collect()).await;
@@ -111,7 +128,9 @@ impl Stage {
     pub(crate) fn start_seald(&self, arguments: &[&str]) -> Seald {
         let (metrics, probes) = (free_address(), free_address());
         let kubeconfig = self.cluster.kubeconfig_for(&self.token);
-        let program = self.cluster.program("bench", "seald", env!("CARGO_BIN_EXE_seald"));
+        let program = self
+            .cluster
+            .program("bench", "seald", env!("CARGO_BIN_EXE_seald"));
         let process = program
             .arg("--kubeconfig")
             .arg(kubeconfig)
@@ -124,7 +143,11 @@ impl Stage {
             .env("POD_NAME", "bench")
             .env("POD_NAMESPACE", "seald")
             .start();
-        Seald { process, metrics, probes }
+        Seald {
+            process,
+            metrics,
+            probes,
+        }
     }
 }
 
@@ -139,9 +162,20 @@ impl Seald {
     /// Waits until seald is ready.
     pub(crate) async fn ready(&mut self) {
         let begin = Instant::now();
-        while !get(self.probes, "/readyz").await.is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
-            assert!(self.process.is_running(), "seald ended\n{}", self.process.log());
-            assert!(begin.elapsed() < Duration::from_secs(60), "never ready\n{}", self.process.log());
+        while !get(self.probes, "/readyz")
+            .await
+            .is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+        {
+            assert!(
+                self.process.is_running(),
+                "seald ended\n{}",
+                self.process.log()
+            );
+            assert!(
+                begin.elapsed() < Duration::from_secs(60),
+                "never ready\n{}",
+                self.process.log()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -161,13 +195,20 @@ impl Seald {
     /// Sum of a counter over all labels that hold `label`.
     pub(crate) async fn counter(&self, name: &str, label: &str) -> f64 {
         let text = get(self.metrics, "/metrics").await.unwrap_or_default();
-        let lines = text.lines().filter(|line| line.starts_with(name) && line.contains(label));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        let lines = text
+            .lines()
+            .filter(|line| line.starts_with(name) && line.contains(label));
+        lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
     }
 
     /// Processor time so far.
     pub(crate) fn processor(&self) -> Duration {
-        self.process.usage().map(|usage| usage.processor).unwrap_or_default()
+        self.process
+            .usage()
+            .map(|usage| usage.processor)
+            .unwrap_or_default()
     }
 
     /// Peak memory so far, MiB.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 use kube::api::WatchEvent;
 use serde::Deserialize;
 use serde_json::json;
@@ -80,7 +80,9 @@ async fn change(stage: &Stage, seald: &Seald, observer: &Observer, version: u64)
     let mut states = watch(stage, &namespace).await;
     let mut log = AuditLog::of(&stage.cluster);
     let requests = seald.counter("seald_api_requests_total", "").await;
-    let text = stage.readers.seal(&documents::plain(0, version, WORKLOADS), version + 1);
+    let text = stage
+        .readers
+        .seal(&documents::plain(0, version, WORKLOADS), version + 1);
     let body = documents::sealed_env(0, &text);
     let change = Prepared::apply(&documents::sealed_env_path(0), "bench", body);
     let begin = jiff::Timestamp::now();
@@ -111,8 +113,13 @@ async fn change(stage: &Stage, seald: &Seald, observer: &Observer, version: u64)
         .find(|state| state.name == canary.name && state.is_complete && state.at > canary.answered)
         .expect("the canary becomes ready")
         .at;
-    let last = patches.iter().map(|patch| patch.answered).max().expect("patches");
-    let between = |from: jiff::Timestamp, to: jiff::Timestamp| to.duration_since(from).as_secs_f64();
+    let last = patches
+        .iter()
+        .map(|patch| patch.answered)
+        .max()
+        .expect("patches");
+    let between =
+        |from: jiff::Timestamp, to: jiff::Timestamp| to.duration_since(from).as_secs_f64();
     let run = Run {
         wave: between(ready, last),
         canary: between(canary.received, ready),
@@ -135,7 +142,11 @@ fn rows(runs: &[Run], restarts: &BTreeSet<usize>) -> Vec<Row> {
     let of = |field: fn(&Run) -> f64| runs.iter().map(field).collect::<Vec<f64>>();
     let wave = of(|run| run.wave);
     let canary = of(|run| run.canary);
-    let each = restarts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" to ");
+    let each = restarts
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" to ");
     vec![
         Row::note(
             FIGURE,
@@ -198,25 +209,39 @@ struct Status {
 }
 
 async fn watch(stage: &Stage, namespace: &str) -> UnboundedReceiver<State> {
-    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments?watch=1&timeoutSeconds=3600");
-    let request = http::Request::get(path).body(Vec::new()).expect("a valid request");
+    let path =
+        format!("/apis/apps/v1/namespaces/{namespace}/deployments?watch=1&timeoutSeconds=3600");
+    let request = http::Request::get(path)
+        .body(Vec::new())
+        .expect("a valid request");
     let client = stage.cluster.client();
-    let events = client.request_events::<Seen>(request).await.expect("a watch");
+    let events = client
+        .request_events::<Seen>(request)
+        .await
+        .expect("a watch");
     let (sender, receiver) = unbounded_channel();
     tokio::spawn(async move {
-        let mut events = std::pin::pin!(events.into_stream());
+        let mut events = std::pin::pin!(events);
         while let Some(event) = events.next().await {
-            let (Ok(WatchEvent::Added(seen)) | Ok(WatchEvent::Modified(seen))) = event else {
+            let Ok(WatchEvent::Added(seen) | WatchEvent::Modified(seen)) = event else {
                 continue;
             };
-            let Seen { metadata, spec, status } = seen;
+            let Seen {
+                metadata,
+                spec,
+                status,
+            } = seen;
             let state = State {
                 at: jiff::Timestamp::now(),
                 name: metadata.name,
                 is_complete: status.observed_generation >= metadata.generation
-                    && [status.replicas, status.updated_replicas, status.available_replicas]
-                        .iter()
-                        .all(|count| *count == spec.replicas),
+                    && [
+                        status.replicas,
+                        status.updated_replicas,
+                        status.available_replicas,
+                    ]
+                    .iter()
+                    .all(|count| *count == spec.replicas),
             };
             if sender.send(state).is_err() {
                 return;
@@ -229,5 +254,7 @@ async fn watch(stage: &Stage, namespace: &str) -> UnboundedReceiver<State> {
 
 async fn next(states: &mut UnboundedReceiver<State>) -> State {
     let state = tokio::time::timeout(Duration::from_secs(60), states.recv()).await;
-    state.expect("the Deployments become ready").expect("the watch stands")
+    state
+        .expect("the Deployments become ready")
+        .expect("the watch stands")
 }
