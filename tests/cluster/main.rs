@@ -16,6 +16,8 @@ mod docs;
 #[cfg(test)]
 mod edge;
 #[cfg(test)]
+mod edge_apply;
+#[cfg(test)]
 mod main_job;
 #[cfg(test)]
 mod manifests;
