@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
+use zeroize::Zeroize as _;
 
 use super::connection::Connection;
 use super::error::{ApiError, Class, Refusal, Verb};
@@ -384,7 +385,12 @@ impl Requests {
             };
             return Err(refusal.classify(call.verb, &call.place));
         }
-        serde_json::from_slice(&body).map_err(|_| call.error(code, Class::Unreadable))
+        let read = serde_json::from_slice(&body);
+        // It may be a Secret. Where the connection still holds a part of it, that is beyond us.
+        if let Ok(mut body) = body.try_into_mut() {
+            body.as_mut().zeroize();
+        }
+        read.map_err(|_| call.error(code, Class::Unreadable))
     }
 
     fn count(&self, verb: Verb, code: u16) {

@@ -311,7 +311,8 @@ mod tests {
     }
 
     fn read_back(object: Value) -> Result<StateSecret, Fault> {
-        decoded(serde_json::from_value(object).unwrap(), &scope())
+        let stored = serde_json::from_value(object);
+        decoded(stored.map_err(|_| Fault::Malformed("metadata"))?, &scope())
     }
 
     fn any_digest() -> impl Strategy<Value = Digest> {
