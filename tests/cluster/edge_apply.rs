@@ -63,9 +63,8 @@ impl Writer {
             delivery,
             desired: &desired,
             keys: &self.keys,
-            marker_prefix: "seald",
         };
-        perform(&self.requests, &self.scope, effect, Some(&content)).await
+        perform(&self.requests, &self.scope, effect, "seald", Some(&content)).await
     }
 
     fn desired(&self, delivery: &Delivery) -> Desired {
@@ -394,7 +393,8 @@ async fn k8s_a_a_wave_stamps_templates_without_touching_anything_else() {
         gone,
     ]);
     // Neither needs the document.
-    let Answer::Stamped(outcomes) = perform(&writer.requests, &writer.scope, &wave, None).await
+    let Answer::Stamped(outcomes) =
+        perform(&writer.requests, &writer.scope, &wave, "seald", None).await
     else {
         panic!("a wave is answered by outcomes")
     };
@@ -414,7 +414,7 @@ async fn k8s_a_a_wave_stamps_templates_without_touching_anything_else() {
     let deployments: Api<Deployment> = Api::namespaced(cluster.client(), &namespace);
     let meta = deployments.get("web").await.unwrap().metadata;
     let second = Effect::Stamp(vec![stamp(WorkloadKind::Deployment, "web", &meta)]);
-    perform(&writer.requests, &other, &second, None).await;
+    perform(&writer.requests, &other, &second, "seald", None).await;
     let web = deployments.get("web").await.unwrap();
     let annotations = web
         .spec
