@@ -191,6 +191,8 @@ impl World {
     /// needs no key.
     pub(crate) fn roles_of_text(&self, app: &str, plain: &str) -> String {
         let project = self.project.join(format!("rbac-{app}"));
+        fs::create_dir_all(project.join("keys").join(&self.environment))
+            .expect("room in the scratch folder");
         let folder = project.join("envs").join(&self.environment);
         fs::create_dir_all(&folder).expect("room in the scratch folder");
         let sealed = seal(plain, 1, &[self.identity.recipient()]);
