@@ -77,30 +77,47 @@ fn insert(text: &str, rules: &str) -> Option<String> {
     let marker = |wanted: &str| lines.iter().position(|line| line.trim() == wanted);
     let (head, tail) = match (marker(BEGIN), marker(END)) {
         (Some(begin), Some(end)) if begin < end => (begin, end + 1),
-        (None, None) => {
-            let key = lines
-                .iter()
-                .position(|line| line.trim_end() == "creation_rules:");
-            match key {
-                Some(key) => (key + 1, key + 1),
-                None if text.contains("creation_rules") => return None,
-                None => {
-                    let gap = if text.is_empty() || text.ends_with('\n') {
-                        ""
-                    } else {
-                        "\n"
-                    };
-                    return Some(format!("{text}{gap}creation_rules:\n{rules}"));
-                }
+        (None, None) => match lines
+            .iter()
+            .position(|line| line.trim_end() == "creation_rules:")
+        {
+            Some(key) => (key + 1, key + 1),
+            None if text.contains("creation_rules") => return None,
+            None => {
+                let gap = if text.is_empty() || text.ends_with('\n') {
+                    ""
+                } else {
+                    "\n"
+                };
+                return Some(format!("{text}{gap}creation_rules:\n{rules}"));
             }
-        }
+        },
         _ => return None,
     };
+    let rules = indented(rules, &lines[tail..]);
     Some(format!(
         "{}{rules}{}",
         lines[..head].concat(),
         lines[tail..].concat()
     ))
+}
+
+/// `rules` as far indented as the user's own ones, which must be items of the same list.
+fn indented(rules: &str, following: &[&str]) -> String {
+    let item = following
+        .iter()
+        .find(|line| line.trim_start().starts_with("- "));
+    let indent = item.map_or(2, |line| line.len() - line.trim_start().len());
+    let lines = rules.split_inclusive('\n');
+    lines
+        .map(|line| {
+            format!(
+                "{}{}",
+                " ".repeat(indent),
+                line.strip_prefix("  ").unwrap_or(line)
+            )
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -122,6 +139,17 @@ mod tests {
         assert_eq!(insert(&once, RULES).unwrap(), once);
         let other = RULES.replace("dev", "prod");
         assert_eq!(insert(&once, &other).unwrap(), once.replace("dev", "prod"));
+    }
+
+    #[test]
+    fn rules_stand_as_far_in_as_those_of_the_user() {
+        let theirs = "creation_rules:\n- pgp: ABC\n";
+        let once = insert(theirs, RULES).unwrap();
+        assert_eq!(
+            once,
+            "creation_rules:\n# sealctl: begin\n- path_regex: ^envs/dev/\n# sealctl: end\n- pgp: ABC\n"
+        );
+        assert_eq!(insert(&once, RULES).unwrap(), once);
     }
 
     #[test]

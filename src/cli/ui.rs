@@ -7,7 +7,7 @@ mod ask;
 pub(crate) mod progress;
 pub(crate) mod style;
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::cli::environ::Environ;
 use crate::cli::error::CommandError;

@@ -120,7 +120,7 @@ fn is_in_memory(path: &Path) -> bool {
     rustix::fs::statfs(path).is_ok_and(|found| {
         MEMORY_FILE_SYSTEMS
             .iter()
-            .any(|magic| i64::from(found.f_type) == *magic)
+            .any(|magic| found.f_type == *magic)
     })
 }
 

@@ -17,4 +17,6 @@ mod sandbox;
 #[cfg(test)]
 mod start;
 #[cfg(test)]
+mod terminal;
+#[cfg(test)]
 mod values;

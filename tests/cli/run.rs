@@ -296,3 +296,29 @@ fn the_end_of_a_watched_command_is_the_end_of_run() {
     let _ = watched.await_line("bye");
     assert_eq!(watched.end(), Some(5));
 }
+
+/// On a terminal the command is in the foreground: it reads what is typed and gets Ctrl-C.
+#[test]
+fn on_a_terminal_the_command_is_in_the_foreground_also_after_a_restart() {
+    let sandbox = Sandbox::project();
+    let program = env!("CARGO_BIN_EXE_sealctl");
+    let server = sandbox.script(
+        "server",
+        "trap 'echo interrupted; exit 3' INT\necho \"up $HOST\"\nread line\necho \"read $line\"\n\
+         if [ $HOST = db ]; then sealctl=$1; $sealctl set HOST=second -e dev -q; fi\n\
+         while :; do sleep 0.1; done",
+    );
+    let line = format!(
+        "{program} run -e dev --watch -- {} {program}",
+        server.display()
+    );
+    let typed = [
+        ("up db", "first\n"),
+        ("read first", ""),
+        ("up second", "again\n"),
+        ("read again", "\u{3}"),
+        ("interrupted", ""),
+    ];
+    let (code, said) = crate::terminal::on_terminal(&sandbox, &line, "false".as_ref(), &typed);
+    assert_eq!(code, 3, "{said}");
+}

@@ -249,7 +249,7 @@ fn other(source: Source, tree: &Map, given: &[Recipient]) -> Result<Sealing, Com
     };
     let mut names = Vec::new();
     each_leaf(tree, &mut String::new(), &mut |path, _| {
-        names.push(path.to_owned())
+        names.push(path.to_owned());
     });
     Ok(Sealing {
         source,

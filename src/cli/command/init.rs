@@ -80,9 +80,9 @@ fn join(session: &Session, project: &Project, args: &InitArgs) -> Result<Outcome
             .iter()
             .any(|reader| reader.recipient == own.recipient);
         if is_mine {
-            readable.push(environment)
+            readable.push(environment);
         } else {
-            closed.push(environment)
+            closed.push(environment);
         }
     }
     session
