@@ -1,6 +1,8 @@
 //! Properties of sealing that hold for every document: it opens to what was sealed, an edit changes
 //! only what it names, nothing altered passes, and no error shows a value.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use sealctl::crypto::{DataKey, Identity};
 use sealctl::format::{Format, scalar, yaml};
@@ -18,12 +20,16 @@ fn identity() -> Identity {
     IDENTITY.get_or_init(Identity::generate).clone()
 }
 
+fn rule() -> Rule {
+    Rule::environment().unwrap()
+}
+
 fn seal(plain: &str) -> Result<Written, trust::WriteError> {
     let change = Change::New {
         format: Format::Yaml,
         plain: &Secret::from_text(plain),
         recipients: &[identity().recipient()],
-        rule: &Rule::environment().unwrap(),
+        rule: &rule(),
     };
     trust::write(&change, &Stamp::after(None, now()))
 }
@@ -87,11 +93,8 @@ fn gather_node(node: &Node, path: &str, values: &mut Vec<String>, comments: &mut
 /// A scalar as somebody may have typed it, `indent` blanks deep.
 fn typed_scalar(indent: usize) -> impl Strategy<Value = String> {
     let block = move |header: &str, lines: Vec<String>| {
-        let body: String = lines
-            .iter()
-            .map(|line| format!("\n{}{line}", " ".repeat(indent + 2)))
-            .collect();
-        format!("{header}{body}")
+        let line_break = format!("\n{}", " ".repeat(indent + 2));
+        format!("{header}{line_break}{}", lines.join(&line_break))
     };
     let lines = || prop::collection::vec("[a-z#:][a-z #:'\"-]{0,8}[a-z]|", 1..4);
     prop_oneof![
@@ -145,7 +148,7 @@ fn section() -> impl Strategy<Value = String> {
             // A comment cannot follow the lines of a block text.
             let inline = after.starts_with("  #") && scalar.contains('\n');
             let after = if inline { "" } else { after };
-            text.push_str(&format!("  KEY_{place}: {scalar}{after}\n"));
+            let _ = writeln!(text, "  KEY_{place}: {scalar}{after}");
         }
         text
     })

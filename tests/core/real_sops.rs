@@ -1,5 +1,10 @@
 //! Round trips with the real SOPS, both ways.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests read fixtures and write scratch files"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

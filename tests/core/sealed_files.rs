@@ -28,12 +28,16 @@ fn now() -> jiff::Timestamp {
     "2026-11-21T09:30:00Z".parse().unwrap()
 }
 
+fn rule() -> Rule {
+    Rule::environment().unwrap()
+}
+
 fn try_seal(plain: &str, recipients: &[Recipient]) -> Result<Written, WriteError> {
     let change = Change::New {
         format: Format::Yaml,
         plain: &Secret::from_text(plain),
         recipients,
-        rule: &Rule::environment().unwrap(),
+        rule: &rule(),
     };
     trust::write(&change, &Stamp::after(None, now()))
 }

@@ -5,6 +5,11 @@
 //! format, a flag of the drop-in command line) is printed with the reason. A case in [`LATER`] must
 //! still fail, so that the list stays true.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests read fixtures and write scratch files"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -53,7 +53,7 @@ fn fold(text: &mut String, breaks: usize) {
 
 fn check_plain_start(scan: &mut Scanner<'_>, place: Place) -> Result<(), SyntaxError> {
     let next_is_safe =
-        !scan.blank_at(1) && !(place == Place::Flow && is_flow_indicator(scan.peek_at(1)));
+        !scan.blank_at(1) && (place != Place::Flow || !is_flow_indicator(scan.peek_at(1)));
     match scan.peek() {
         Some(b'&') => Err(scan.unsupported("an anchor is")),
         Some(b'*') => Err(scan.unsupported("an alias is")),
