@@ -12,7 +12,7 @@ mod text;
 mod write;
 
 pub use edit::{Editor, Site};
-pub use write::{Scalar, render, text_scalar};
+pub use write::{Scalar, render};
 
 use crate::format::SyntaxError;
 use crate::tree::Map;

@@ -326,6 +326,13 @@ pub(super) fn is_void(leaf: &Leaf) -> bool {
     leaf.kind == Kind::Null || (leaf.kind == Kind::Text && leaf.text.is_empty())
 }
 
+/// Whether `text` can stand behind a `#` without ending the line that it stands on.
+fn is_comment_text(text: &Secret) -> bool {
+    let breaks = |each: char| each.is_control() && each != '\t';
+    text.expose_text()
+        .is_some_and(|text| !text.contains(breaks))
+}
+
 /// Marks what is ciphertext.
 struct Recognise;
 
@@ -372,7 +379,7 @@ impl Decrypt {
         let text = leaf.text.expose_text().ok_or(ValueError::NotEncrypted)?;
         let (bytes, kind) = self.cipher.decrypt(text, &place.aad)?;
         let in_list = matches!(place.path.steps().last(), Some(crate::tree::Step::Index(_)));
-        if kind == ValueType::Comment && in_list {
+        if kind == ValueType::Comment && in_list && is_comment_text(&bytes) {
             return Ok(Outcome::Comment(bytes));
         }
         let (kind, text, normal) = Plain::read(kind, bytes)?;
@@ -413,9 +420,8 @@ impl Visitor for Decrypt {
     /// A comment that does not decrypt stays as it is, as in SOPS: comments are not authenticated.
     fn comment(&mut self, comment: &mut Comment, place: &Place) -> Result<(), OpenError> {
         let text = comment.text.expose_text().filter(|_| place.selected);
-        if let Some((text, _)) =
-            text.and_then(|text| self.cipher.decrypt(text, place.comment_aad()).ok())
-        {
+        let decrypted = text.and_then(|text| self.cipher.decrypt(text, place.comment_aad()).ok());
+        if let Some((text, _)) = decrypted.filter(|(text, _)| is_comment_text(text)) {
             comment.text = text;
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Edits of a text that was read: values, comments and entries, gathered and made in one pass.
 
-use super::write::{self, Room, Scalar, Written, quoted_where_needed};
+use super::write::{self, Room, Scalar, Wiped, Written, joined, quoted_where_needed};
 use crate::format::Splice;
 use crate::secret::Secret;
 use crate::tree::{Comment, Entry, Layout, Leaf, Map, Node, Span};
@@ -82,20 +82,28 @@ impl<'a> Editor<'a> {
 
     /// Puts `new` in the place of `leaf`, which stands at `site`.
     pub fn replace_leaf(&mut self, leaf: &Leaf, site: Site, new: &Scalar<'_>) {
-        let Written { mut inline, body } = write::write(new, self.room(leaf.span, site));
+        let Written { inline, body } = write::write(new, self.room(leaf.span, site));
         let before = self.source.as_bytes().get(leaf.span.start.wrapping_sub(1));
-        if leaf.span.is_empty() && !matches!(before, Some(b' ' | b'\t' | b'\n')) {
-            inline.insert(0, ' ');
-        }
+        let apart = leaf.span.is_empty() && !matches!(before, Some(b' ' | b'\t' | b'\n'));
         let body = body.unwrap_or_default();
         let (head, below) = self.parts(leaf);
-        self.splice.replace(head, inline);
+        self.put(head, &[if apart { " " } else { "" }, &inline]);
         if !below.is_empty() || !body.is_empty() {
-            self.splice.replace(below, body);
+            self.put(below, &[&body]);
         }
     }
 
-    /// Puts the text of `old_slice`, as it stood in another version of the file, in the place of `leaf`.
+    /// Puts `parts` in the place of `span`.
+    fn put(&mut self, span: Span, parts: &[&str]) {
+        self.splice.replace(span, Secret::from(parts.concat()));
+    }
+
+    /// Puts `parts` in front of the byte `at`.
+    fn put_at(&mut self, at: usize, parts: &[&str]) {
+        self.put(Span { start: at, end: at }, parts);
+    }
+
+    /// Puts `slice`, as it stood in another version of the file, in the place of `leaf`.
     pub fn replace_leaf_verbatim(&mut self, leaf: &Leaf, slice: &str) {
         let (head, below) = self.parts(leaf);
         self.splice.replace(head, Secret::from_text(slice));
@@ -181,12 +189,12 @@ impl<'a> Editor<'a> {
 
     /// Puts `text` in the place of what follows the `#` of `comment`.
     pub fn replace_comment(&mut self, comment: &Comment, text: &str) {
-        self.splice.replace(comment.span, format!("#{text}"));
+        self.put(comment.span, &["#", text]);
     }
 
     /// Turns `comment`, which stands where a dash could, into a list item.
     pub fn comment_to_item(&mut self, comment: &Comment, text: &str) {
-        self.splice.replace(comment.span, format!("- {text}"));
+        self.put(comment.span, &["- ", text]);
     }
 
     /// Turns the list item at `item`, a scalar, with its dash into a comment. In flow style it is taken out, since a
@@ -198,7 +206,7 @@ impl<'a> Editor<'a> {
                 start: before.len() - 1,
                 end: item.end,
             };
-            self.splice.replace(span, format!("#{text}"));
+            self.put(span, &["#", text]);
             return;
         }
         let rest = &self.source[item.end..];
@@ -262,21 +270,17 @@ impl<'a> Editor<'a> {
             (Layout::Block, Some(last)) => {
                 let entry = self.entry_text(key, value, column);
                 let end = self.line_end(last.span.end);
-                self.splice.insert(
-                    end,
-                    format!("{}{}{entry}", self.line_break, " ".repeat(column)),
-                );
+                self.put_at(end, &[self.line_break, &" ".repeat(column), &entry]);
             }
             // Only the root can be a block map without entries.
             (Layout::Block, None) => {
-                let entry = format!("{}\n", self.entry_text(key, value, 0));
-                self.append_lines(&Secret::from(entry.replace("\r\n", "\n")));
+                let entry = self.entry_text(key, value, 0);
+                let missing = !self.source.is_empty() && !self.source.ends_with('\n');
+                let gap = if missing { self.line_break } else { "" };
+                self.put_at(self.source.len(), &[gap, &entry, self.line_break]);
             }
             (Layout::Flow, Some(last)) => {
-                self.splice.insert(
-                    last.span.end,
-                    format!(", {}", Self::flow_entry_text(key, value)),
-                );
+                self.put_at(last.span.end, &[", ", &Self::flow_entry_text(key, value)]);
             }
             (Layout::Flow, None) => self.fill_braces(map, key, value),
         }
@@ -291,44 +295,36 @@ impl<'a> Editor<'a> {
         let alone = empty && self.line_end(map.span.end) == map.span.end;
         if alone && self.begins_line(map.span.start) {
             let entry = self.entry_text(key, value, column(map.position.column));
-            self.splice.replace(map.span, entry);
+            self.put(map.span, &[&entry]);
         } else if alone && before.trim_end_matches(' ').ends_with(':') {
             let start = before.trim_end_matches(' ').len();
             let line = &self.source[self.line_start(start)..start];
             let column = line.len() - line.trim_start_matches([' ', '-']).len() + self.step;
             let entry = self.entry_text(key, value, column);
-            let text = format!("{}{}{entry}", self.line_break, " ".repeat(column));
-            self.splice.replace(
-                Span {
-                    start,
-                    end: map.span.end,
-                },
-                text,
-            );
+            let end = map.span.end;
+            let parts = [self.line_break, &" ".repeat(column), &entry];
+            self.put(Span { start, end }, &parts);
         } else {
-            self.splice
-                .insert(map.span.start + 1, Self::flow_entry_text(key, value));
+            self.put_at(map.span.start + 1, &[&Self::flow_entry_text(key, value)]);
         }
     }
 
     /// Writes entries in the place of a value that is nothing (`secrets:`) below a key at `column`.
     pub fn fill_null(&mut self, leaf: &Leaf, site: Site, key: &[&str], value: &Scalar<'_>) {
         if site.layout == Layout::Flow {
-            self.splice.replace(
-                leaf.span,
-                format!(" {{{}}}", Self::flow_entry_text(key, value)),
-            );
+            let entry = Self::flow_entry_text(key, value);
+            self.put(leaf.span, &[" {", &entry, "}"]);
             return;
         }
         let column = site.column + self.step;
         let entry = self.entry_text(key, value, column);
         self.splice.remove(leaf.span);
-        let text = format!("{}{}{entry}", self.line_break, " ".repeat(column));
-        self.splice.insert(self.line_end(leaf.span.end), text);
+        let parts = [self.line_break, &" ".repeat(column), &entry];
+        self.put_at(self.line_end(leaf.span.end), &parts);
     }
 
     /// `a: {b: value}` as block lines: the first not indented, the others for a map at `column`.
-    fn entry_text(&self, keys: &[&str], value: &Scalar<'_>, column: usize) -> String {
+    fn entry_text(&self, keys: &[&str], value: &Scalar<'_>, column: usize) -> Wiped {
         let mut text = String::new();
         for (depth, key) in keys.iter().enumerate() {
             if depth > 0 {
@@ -347,13 +343,15 @@ impl<'a> Editor<'a> {
                 line_break: self.line_break,
             },
         );
-        text.push(' ');
-        text.push_str(&written.inline);
-        text.push_str(&written.body.unwrap_or_default());
-        text
+        joined(&[
+            &text,
+            " ",
+            &written.inline,
+            &written.body.unwrap_or_default(),
+        ])
     }
 
-    fn flow_entry_text(keys: &[&str], value: &Scalar<'_>) -> String {
+    fn flow_entry_text(keys: &[&str], value: &Scalar<'_>) -> Wiped {
         let written = write::write(
             value,
             Room {
@@ -365,11 +363,8 @@ impl<'a> Editor<'a> {
         let mut text = written.inline;
         for (depth, key) in keys.iter().rev().enumerate() {
             let key = quoted_where_needed(key, Layout::Flow);
-            text = if depth == 0 {
-                format!("{key}: {text}")
-            } else {
-                format!("{key}: {{{text}}}")
-            };
+            let (open, close) = if depth == 0 { ("", "") } else { ("{", "}") };
+            text = joined(&[&key, ": ", open, &text, close]);
         }
         text
     }

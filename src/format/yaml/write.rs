@@ -1,5 +1,7 @@
 //! How scalars, keys and whole maps are written, so that readers of YAML 1.1 and 1.2 agree on them.
 
+use zeroize::Zeroizing;
+
 use crate::format::scalar;
 use crate::secret::Secret;
 use crate::tree::{Kind, Layout, Leaf, ListItem, Map, MapItem, Node, Style};
@@ -29,8 +31,16 @@ impl<'a> Scalar<'a> {
 
 /// A written scalar: what stands on the line of its key, and the lines below for a block scalar.
 pub(super) struct Written {
-    pub(super) inline: String,
-    pub(super) body: Option<String>,
+    pub(super) inline: Wiped,
+    pub(super) body: Option<Wiped>,
+}
+
+/// Text that may be plaintext on its way into a secret: wiped when dropped.
+pub(super) type Wiped = Zeroizing<String>;
+
+/// The parts one after the other, in a buffer that is reserved at once.
+pub(super) fn joined(parts: &[&str]) -> Wiped {
+    Zeroizing::new(parts.concat())
 }
 
 /// What a scalar's surroundings allow.
@@ -44,12 +54,13 @@ pub(super) struct Room<'a> {
 
 /// Writes `scalar` into `room`.
 pub(super) fn write(scalar: &Scalar<'_>, room: Room<'_>) -> Written {
-    let inline = |inline: String| Written { inline, body: None };
+    let inline = |inline: Wiped| Written { inline, body: None };
+    let verbatim = |text: &str| inline(joined(&[text]));
     let text = scalar.text;
     match scalar.kind {
-        Kind::Null => return inline("null".to_owned()),
-        Kind::Float => return inline(float_literal(text).to_owned()),
-        Kind::Bool | Kind::Int | Kind::Time => return inline(text.to_owned()),
+        Kind::Null => return verbatim("null"),
+        Kind::Float => return verbatim(float_literal(text)),
+        Kind::Bool | Kind::Int | Kind::Time => return verbatim(text),
         Kind::Text => {}
     }
     match (scalar.style, room.block) {
@@ -70,19 +81,13 @@ fn float_literal(text: &str) -> &str {
     }
 }
 
-/// `text` as one plain or quoted scalar in block style, such that every reader takes it for this text.
-#[must_use]
-pub fn text_scalar(text: &str) -> String {
-    quoted_where_needed(text, Layout::Block)
-}
-
 /// Plain where that is safe; double quotes where the type would be in doubt or something must be
 /// escaped; else single quotes.
-pub(super) fn quoted_where_needed(text: &str, layout: Layout) -> String {
+pub(super) fn quoted_where_needed(text: &str, layout: Layout) -> Wiped {
     if scalar::may_read_as_another_type(text) || !fits_single_quotes(text) {
         double_quoted(text)
     } else if fits_plain(text, layout) {
-        text.to_owned()
+        joined(&[text])
     } else if layout == Layout::Flow && !text.contains(['"', '\\']) {
         double_quoted(text)
     } else {
@@ -113,14 +118,21 @@ fn needs_escape(each: char) -> bool {
     (each.is_control() && each != '\t' && each != '\n') || is_break || special
 }
 
-fn single_quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+fn single_quoted(text: &str) -> Wiped {
+    let mut result = Zeroizing::new(String::with_capacity(text.len() * 2 + 2));
+    result.push('\'');
+    for each in text.chars() {
+        result.push_str(if each == '\'' { "'" } else { "" });
+        result.push(each);
+    }
+    result.push('\'');
+    result
 }
 
-fn double_quoted(text: &str) -> String {
+fn double_quoted(text: &str) -> Wiped {
     use std::fmt::Write as _;
     // Reserved for the longest escape of every byte, so that no copy is left behind unwiped.
-    let mut result = String::with_capacity(text.len() * 6 + 2);
+    let mut result = Zeroizing::new(String::with_capacity(text.len() * 6 + 2));
     result.push('"');
     for each in text.chars() {
         match each {
@@ -160,7 +172,8 @@ fn literal(text: &str, indent: usize, line_break: &str) -> Written {
         None => (text, "-"),
     };
     let added = lines.matches('\n').count() + 1;
-    let mut body = String::with_capacity(lines.len() + added * (indent + line_break.len()));
+    let size = lines.len() + added * (indent + line_break.len());
+    let mut body = Zeroizing::new(String::with_capacity(size));
     for line in lines.split('\n') {
         body.push_str(line_break);
         if !line.is_empty() {
@@ -169,7 +182,7 @@ fn literal(text: &str, indent: usize, line_break: &str) -> Written {
         }
     }
     Written {
-        inline: format!("|{chomp}"),
+        inline: joined(&["|", chomp]),
         body: Some(body),
     }
 }
