@@ -3,7 +3,7 @@
 //! Values become keyed digests here and are wiped. Nothing is decided: what could not be read is left
 //! out, and the first failure is handed on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::{join, join_all, join3};
 use jiff::Timestamp;
@@ -166,7 +166,7 @@ async fn pods(requests: &Requests, scope: &Scope, selector: &str) -> Result<Pods
     if selector.is_empty() {
         // It would select every pod. Nothing is known, so they count as older than everything.
         return Ok(PodsSeen {
-            first_start: Some(Timestamp::UNIX_EPOCH),
+            starts: BTreeSet::from([Timestamp::UNIX_EPOCH]),
         });
     }
     let pods = list_pods(requests, scope, selector).await?;
@@ -175,7 +175,7 @@ async fn pods(requests: &Requests, scope: &Scope, selector: &str) -> Result<Pods
         .filter(|pod| pod.is_alive())
         .flat_map(Pod::starts);
     Ok(PodsSeen {
-        first_start: starts.min(),
+        starts: starts.collect(),
     })
 }
 

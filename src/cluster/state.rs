@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::client::Requests;
@@ -197,7 +198,8 @@ struct Row {
     reads: Vec<ReadRow>,
 }
 
-/// What it reads: `{"object":"Secret/web-secrets","keys":["A"],"digest":"v1:…"}`, without `keys` for all.
+/// What it reads: `{"object":"Secret/web-secrets","keys":["A"],"digest":"v1:…"}`, without `keys` for all;
+/// with `"left":"2026-01-01T00:00:00Z"` while the object may hold something else.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReadRow {
@@ -205,6 +207,8 @@ struct ReadRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     keys: Option<BTreeSet<String>>,
     digest: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    left: Option<Timestamp>,
 }
 
 impl Row {
@@ -238,6 +242,7 @@ impl ReadRow {
             object: object.to_string(),
             keys,
             digest: read.digest.to_string(),
+            left: read.left,
         }
     }
 
@@ -252,7 +257,8 @@ impl ReadRow {
         };
         let digest: Digest = self.digest.parse().ok()?;
         let keys = self.keys.map_or(Keys::All, Keys::Some);
-        Some((object, Read { keys, digest }))
+        let left = self.left;
+        Some((object, Read { keys, digest, left }))
     }
 }
 
@@ -321,15 +327,18 @@ mod tests {
 
     fn any_read() -> impl Strategy<Value = (ObjectId, Read)> {
         let keys = proptest::option::of(proptest::collection::btree_set("[A-Za-z._-]{1,8}", 0..4));
-        (any::<bool>(), "[a-z./-]{1,12}", keys, any_digest()).prop_map(
-            |(secret, name, keys, digest)| {
+        let left = proptest::option::of(
+            (0_i64..2_000_000_000).prop_map(|seconds| Timestamp::from_second(seconds).unwrap()),
+        );
+        (any::<bool>(), "[a-z./-]{1,12}", keys, any_digest(), left).prop_map(
+            |(secret, name, keys, digest, left)| {
                 let kind = if secret {
                     ObjectKind::Secret
                 } else {
                     ObjectKind::ConfigMap
                 };
                 let keys = keys.map_or(Keys::All, Keys::Some);
-                (ObjectId { kind, name }, Read { keys, digest })
+                (ObjectId { kind, name }, Read { keys, digest, left })
             },
         )
     }

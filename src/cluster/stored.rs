@@ -74,6 +74,17 @@ impl Meta {
             .max()
     }
 
+    /// When others changed data of the object: the earliest of their last changes.
+    fn disturbed_at(&self) -> Option<Timestamp> {
+        let others = self
+            .managed_fields
+            .iter()
+            .filter(|entry| entry.manager != vocabulary::MANAGER && owns_data(entry));
+        others
+            .filter_map(|entry| entry.time.as_ref()?.parse().ok())
+            .min()
+    }
+
     /// What the metadata alone tells about a ConfigMap or Secret.
     #[must_use]
     pub fn seen(&self) -> ObjectSeen {
@@ -87,6 +98,7 @@ impl Meta {
             content: annotation(vocabulary::CONTENT_HASH).and_then(|text| text.parse().ok()),
             managed: self.ours().any(owns_data),
             changed_at: self.changed_at(),
+            disturbed_at: self.disturbed_at(),
             keep: annotation(vocabulary::PRUNE).as_deref() == Some("false"),
             immutable: false,
             secret_type: String::new(),
@@ -188,6 +200,10 @@ mod tests {
         let meta = stored(json!({"metadata": {"managedFields": entries}})).metadata;
         assert_eq!(meta.changed_at(), "2026-01-03T00:00:00Z".parse().ok());
         assert!(meta.seen().managed);
+        assert_eq!(
+            meta.seen().disturbed_at,
+            "2026-01-09T00:00:00Z".parse().ok()
+        );
         assert_eq!(Meta::default().changed_at(), None);
         assert!(!Meta::default().seen().managed);
     }

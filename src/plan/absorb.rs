@@ -151,6 +151,8 @@ fn take_object(state: &mut State, id: ObjectId, seen: Seen<ObjectSeen>) {
         }
         (_, Seen::Present(seen)) => {
             state.fresh.remove(&id);
+            // Somebody has changed it: pods that were seen before may have started since.
+            state.pods.clear();
             Seen::Present(seen)
         }
         (_, seen) => seen,

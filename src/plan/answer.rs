@@ -150,6 +150,7 @@ fn ours(
         content,
         managed: true,
         changed_at,
+        disturbed_at: None,
         keep: false,
         immutable: false,
         secret_type: String::new(),
@@ -233,7 +234,11 @@ fn take_stamp(state: &mut State, stamp: &Stamp, version: Version, now: Now) {
 /// Forgets what a failed write may have changed.
 fn doubt(state: &mut State, effect: &Effect) {
     match effect {
-        Effect::WriteRecord { .. } => state.record = Seen::Unknown,
+        Effect::WriteRecord { .. } => {
+            state.record = Seen::Unknown;
+            // Who wrote the record may have written the objects, too; what it says is judged by them.
+            state.look_again = state.objects.keys().cloned().collect();
+        }
         Effect::ApplyObject { id, .. } | Effect::DeleteObject { id, .. } => {
             state.objects.insert(id.clone(), Seen::Unknown);
         }

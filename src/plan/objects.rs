@@ -82,6 +82,7 @@ pub(super) fn live<'a>(state: &'a State, desired: &'a Desired) -> Objects<'a> {
             None => None,
         };
         let changed_at = seen.and_then(|seen| seen.changed_at);
+        let disturbed_at = seen.and_then(|seen| seen.disturbed_at);
         let fresh = state.fresh.contains(&object.id);
         (
             &object.id,
@@ -89,6 +90,7 @@ pub(super) fn live<'a>(state: &'a State, desired: &'a Desired) -> Objects<'a> {
                 now,
                 wanted: &object.keys,
                 changed_at,
+                disturbed_at,
                 fresh,
             },
         )

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::snapshot::{ObjectId, Version};
 use crate::digest::Digest;
 use crate::env::WorkloadRef;
@@ -90,6 +92,9 @@ pub struct Read {
     pub keys: Keys,
     /// Digest over these keys and their values.
     pub digest: Digest,
+    /// Since when the object may hold something else. A pod that has started since may run that, even
+    /// when the object is what it was again.
+    pub left: Option<Timestamp>,
 }
 
 /// Keys of an object.

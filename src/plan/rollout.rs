@@ -83,7 +83,14 @@ pub(super) fn judgements(state: &State, desired: &Desired, now: Now) -> Judgemen
             stamp: usage::stamp_for(content, recorded),
             marked: digest.is_some_and(|mark| mark == content || mark == usage::again(content)),
         };
-        match usage::judge(workload, current, recorded, state.pods.get(id), &live) {
+        match usage::judge(
+            workload,
+            current,
+            recorded,
+            state.pods.get(id),
+            &live,
+            now.wall,
+        ) {
             Judgement::Current(entry) => known.insert(id.clone(), judged(entry, false)),
             Judgement::Behind(entry) => known.insert(id.clone(), judged(entry, true)),
             Judgement::LookAtPods => {

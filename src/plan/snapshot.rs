@@ -77,6 +77,9 @@ pub struct ObjectSeen {
     pub managed: bool,
     /// When the field manager `seald` last changed it (managedFields).
     pub changed_at: Option<Timestamp>,
+    /// When others changed its data and seald has not yet put it right: the earliest that managedFields
+    /// tell, which keep only the last change of each manager.
+    pub disturbed_at: Option<Timestamp>,
     /// Whether its annotation `sealctl.dev/prune` says `"false"`: never deleted by seald.
     pub keep: bool,
     /// Whether it is marked immutable.
@@ -152,10 +155,11 @@ pub struct Reference {
 }
 
 /// What is known of the pods of a workload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PodsSeen {
-    /// Start of the container that started first, init containers included; `None` when none has.
-    pub first_start: Option<Timestamp>,
+    /// When their containers have started, init containers included, in whole seconds. The Unix epoch
+    /// stands for a moment that is not known.
+    pub starts: BTreeSet<Timestamp>,
 }
 
 /// A superuser Job.

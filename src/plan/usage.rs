@@ -9,6 +9,9 @@
 //!    only the entry changes: a template that somebody else edited has rolled by that alone.
 //! 3. A workload without an entry and without the wanted marker is recorded and not stamped when its
 //!    pods cannot have read anything older. Otherwise, also when the times are equal, it is stamped.
+//!
+//! Content may also come back: before an object changes, the record says since when it holds something
+//! else than its readers run. When it holds the same again, a pod that started in between runs the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +30,8 @@ pub(super) struct Live<'a> {
     pub(super) wanted: &'a BTreeMap<String, Digest>,
     /// When it was changed last.
     pub(super) changed_at: Option<Timestamp>,
+    /// When others changed it, if that has not been put right.
+    pub(super) disturbed_at: Option<Timestamp>,
     /// Whether this process created it and has not changed it since.
     pub(super) fresh: bool,
 }
@@ -122,7 +127,12 @@ pub(super) fn current_entry(
     let read = |(id, usage): (ObjectId, Usage)| {
         let digest = read_digest(&usage.keys, present(usage.required, objects.get(&id)?));
         let keys = usage.keys;
-        Some((id, Read { keys, digest }))
+        let read = Read {
+            keys,
+            digest,
+            left: None,
+        };
+        Some((id, read))
     };
     Entry {
         uid: workload.version.uid.clone(),
@@ -167,15 +177,92 @@ pub(super) fn judge(
     entry: Option<&Entry>,
     pods: Option<&PodsSeen>,
     objects: &Objects<'_>,
+    now: Timestamp,
 ) -> Judgement {
     let stamp = stamp_for(marker(&current.reads), entry);
     let stamped = current.marker.as_deref().and_then(|text| text.parse().ok()) == Some(stamp);
-    match entry {
+    let judgement = match entry {
         _ if stamped => Judgement::Current(current),
         Some(entry) if is_behind(workload, entry, objects) => Judgement::Behind(entry.clone()),
-        Some(_) => Judgement::Current(current),
+        Some(entry) => judge_after_return(current, entry, pods, objects),
         None => judge_by_pods(workload, current, pods, objects),
+    };
+    match judgement {
+        Judgement::Current(entry) => Judgement::Current(doubted(workload, entry, objects, now)),
+        Judgement::Behind(entry) => Judgement::Behind(doubted(workload, entry, objects, now)),
+        Judgement::LookAtPods => Judgement::LookAtPods,
     }
+}
+
+/// `entry` with the moment since when each object may hold something else than its pods have read:
+/// because it does, or because it is about to be written.
+fn doubted(workload: &Workload, entry: Entry, objects: &Objects<'_>, now: Timestamp) -> Entry {
+    let used = usage(workload, objects);
+    let mut entry = entry;
+    for (id, read) in &mut entry.reads {
+        let Some(live) = objects.get(id) else {
+            continue;
+        };
+        let required = used.get(id).is_some_and(|usage| usage.required);
+        let is = |content| read.digest == read_digest(&read.keys, content);
+        let since = if !is(present(required, live)) {
+            live.disturbed_at.or(live.changed_at).or(Some(now))
+        } else if !is(Some(live.wanted)) {
+            Some(now)
+        } else {
+            None
+        };
+        let since = since.and_then(whole_second);
+        read.left = [read.left, since].into_iter().flatten().min();
+    }
+    entry
+}
+
+/// Times in the cluster have whole seconds.
+fn whole_second(moment: Timestamp) -> Option<Timestamp> {
+    Timestamp::from_second(moment.as_second()).ok()
+}
+
+/// What was read according to `entry` is there now, but other content may have been in between.
+fn judge_after_return(
+    current: Entry,
+    entry: &Entry,
+    pods: Option<&PodsSeen>,
+    objects: &Objects<'_>,
+) -> Judgement {
+    let (mut current, mut behind) = (current, entry.clone());
+    let mut other = false;
+    for (id, read) in &entry.reads {
+        let (Some(live), Some(left)) = (objects.get(id), read.left) else {
+            continue;
+        };
+        if read.digest != read_digest(&read.keys, Some(live.wanted)) {
+            // About to change again: told apart when it comes back.
+            if let Some(read) = current.reads.get_mut(id) {
+                read.left = Some(left);
+            }
+            continue;
+        }
+        let Some(pods) = pods else {
+            return Judgement::LookAtPods;
+        };
+        if started_between(pods, left, live.changed_at)
+            && let Some(read) = behind.reads.get_mut(id)
+        {
+            read.digest = unknown();
+            other = true;
+        }
+    }
+    if other {
+        Judgement::Behind(behind)
+    } else {
+        Judgement::Current(current)
+    }
+}
+
+/// No content has this digest, so an entry with it stays behind until the stamp.
+fn unknown() -> Digest {
+    Digest::combine([&b"unknown"[..]])
 }
 
 /// Whether what was read according to `entry` differs from what is there now.
@@ -216,8 +303,7 @@ fn judge_by_pods(
                 return Judgement::LookAtPods;
             };
             if !started_after(pods, live.changed_at) {
-                // No content has this digest, so the entry stays behind until the stamp.
-                read.digest = Digest::combine([&b"unknown"[..]]);
+                read.digest = unknown();
                 older = true;
             }
         }
@@ -233,9 +319,19 @@ fn judge_by_pods(
 /// Whether no container started at or before `moment`. Both times have whole seconds, so equal ones
 /// prove nothing.
 fn started_after(pods: &PodsSeen, moment: Option<Timestamp>) -> bool {
-    match (pods.first_start, moment) {
+    match (pods.starts.first(), moment) {
         (None, _) => true,
-        (Some(start), Some(moment)) => start > moment,
+        (Some(start), Some(moment)) => *start > moment,
         (Some(_), None) => false,
     }
+}
+
+/// Whether a container may have started from `first` to `last`; without `last`, at any time since. A
+/// start that is not known may lie anywhere.
+fn started_between(pods: &PodsSeen, first: Timestamp, last: Option<Timestamp>) -> bool {
+    let lies_between = |start: &Timestamp| {
+        *start == Timestamp::UNIX_EPOCH
+            || (*start >= first && last.is_none_or(|last| *start <= last))
+    };
+    pods.starts.iter().any(lies_between)
 }

@@ -313,6 +313,7 @@ async fn k8s_a_the_state_secret_is_read_as_it_was_written_and_a_spoilt_one_is_to
             Read {
                 keys: Keys::All,
                 digest: Digest::combine([&b"x"[..]]),
+                left: None,
             },
         )]),
     };

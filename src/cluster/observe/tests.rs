@@ -176,7 +176,7 @@ async fn the_oldest_living_container_counts() {
     let query = "/pods?labelSelector=app%20in%20%28a%2Cb%29";
     let observation = seen(asked, vec![(query, 200, pods)]).await;
     assert_eq!(observation.failure, None);
-    let first = observation.pods[&web()].first_start;
+    let first = observation.pods[&web()].starts.first().copied();
     assert_eq!(first, "2026-01-03T00:00:00Z".parse().ok());
 }
 
@@ -191,10 +191,10 @@ async fn a_workload_without_pods_has_no_start_and_one_without_selector_proves_no
         vec![("/pods?", 200, json!({"items": []}))],
     )
     .await;
-    assert_eq!(none.pods[&web()].first_start, None);
+    assert_eq!(none.pods[&web()].starts.first(), None);
     let unknown = seen(asked(""), Vec::new()).await;
     assert_eq!(
-        unknown.pods[&web()].first_start,
+        unknown.pods[&web()].starts.first().copied(),
         Some(Timestamp::UNIX_EPOCH)
     );
 }

@@ -173,6 +173,7 @@ impl Seald {
             data: BTreeMap::new(),
             managed: BTreeSet::new(),
             changed_at: Some(world.now().wall),
+            disturbed_at: None,
             keep: false,
             immutable: former.is_some_and(|object| object.immutable),
             secret_type: "Opaque".into(),

@@ -68,6 +68,7 @@ pub(super) struct Object {
     /// Keys that the field manager `seald` owns.
     pub(super) managed: BTreeSet<String>,
     pub(super) changed_at: Option<Timestamp>,
+    pub(super) disturbed_at: Option<Timestamp>,
     pub(super) keep: bool,
     pub(super) immutable: bool,
     pub(super) secret_type: String,
@@ -85,6 +86,7 @@ impl Object {
             content: self.content,
             managed: !self.managed.is_empty(),
             changed_at: self.changed_at,
+            disturbed_at: self.disturbed_at,
             keep: self.keep,
             immutable: self.immutable,
             secret_type: if content {
@@ -231,7 +233,7 @@ impl World {
             .into_iter()
             .flat_map(|load| &load.pods);
         PodsSeen {
-            first_start: pods.filter_map(|pod| pod.started).min(),
+            starts: pods.filter_map(|pod| pod.started).collect(),
         }
     }
 
@@ -362,6 +364,7 @@ impl World {
             data,
             managed: BTreeSet::new(),
             changed_at: None,
+            disturbed_at: None,
             keep: false,
             immutable: false,
             secret_type: "Opaque".into(),
@@ -372,8 +375,10 @@ impl World {
     /// Somebody else edits an object.
     pub(super) fn meddle(&mut self, id: &ObjectId, edit: impl FnOnce(&mut Object)) {
         let version = self.fresh_version(Some(&self.objects[id].version.uid.clone()));
+        let now = self.now().wall;
         let object = self.objects.get_mut(id).unwrap();
         edit(object);
+        object.disturbed_at.get_or_insert(now);
         object.version = version;
     }
 

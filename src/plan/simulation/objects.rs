@@ -168,7 +168,11 @@ fn a_hand_edit_is_reverted_and_added_keys_go() {
     run(&mut world, &mut [&mut seald]);
     assert_eq!(world.objects[&secret("polls")].data, data(&[("A", "1")]));
     assert_eq!(world.rollouts("web"), 0);
-    assert_eq!(world.log, ["apply Secret/polls", "status"]);
+    // The record says since when and, in the end, that no pod has started meanwhile.
+    assert_eq!(
+        world.log,
+        ["record", "apply Secret/polls", "record", "status"]
+    );
 }
 
 #[test]

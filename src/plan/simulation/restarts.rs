@@ -210,6 +210,97 @@ fn content_that_changes_back_while_it_settles_rolls_nothing() {
     assert!(world.runs_the_content("web"));
 }
 
+/// Content goes from 1 to 2 and, after `meanwhile`, back to 1 before it has settled.
+fn there_and_back(restarts: bool, meanwhile: impl FnOnce(&mut World)) -> World {
+    let mut doc = Doc::new(&[("A", "1")]);
+    doc.workloads.settle = Duration::from_secs(10);
+    let (mut world, mut seald) = in_place(doc);
+    world.advance(Duration::from_secs(5));
+    world.doc().set("A", "2");
+    while seald.deliver() | seald.turn(&mut world) {}
+    world.advance(Duration::from_secs(2));
+    meanwhile(&mut world);
+    world.advance(Duration::from_secs(2));
+    world.doc().set("A", "1");
+    if restarts {
+        seald.restart(&world);
+    }
+    run(&mut world, &mut [&mut seald]);
+    let rolled = world.rollouts("web");
+    for _ in 0..2 {
+        seald.restart(&world);
+        run(&mut world, &mut [&mut seald]);
+    }
+    assert_eq!(world.rollouts("web"), rolled, "it does not rest");
+    assert_eq!(seald.ready(), Some(Reason::Synced));
+    world
+}
+
+#[test]
+fn a_pod_that_started_between_content_and_its_return_is_rolled_once() {
+    for restarts in [false, true] {
+        let world = there_and_back(restarts, |world| {
+            world.edit(&web(), false, |seen| seen.desired = 3);
+            world.progress();
+            world.progress();
+        });
+        assert!(world.runs_the_content("web"));
+        assert_eq!(world.rollouts("web"), 1);
+    }
+}
+
+#[test]
+fn a_pod_that_starts_after_the_return_moves_nothing() {
+    let mut doc = Doc::new(&[("A", "1")]);
+    doc.workloads.settle = Duration::from_secs(10);
+    let (mut world, mut seald) = in_place(doc);
+    world.advance(Duration::from_secs(5));
+    for value in ["2", "1"] {
+        world.doc().set("A", value);
+        while seald.deliver() | seald.turn(&mut world) {}
+        world.advance(Duration::from_secs(2));
+    }
+    world.edit(&web(), false, |seen| seen.desired = 3);
+    run(&mut world, &mut [&mut seald]);
+    assert_eq!(world.rollouts("web"), 0);
+    assert_eq!(there_and_back(true, |_| {}).rollouts("web"), 0);
+}
+
+#[test]
+fn a_pod_that_started_with_a_hand_edit_is_rolled_when_it_is_reverted() {
+    for starts in [false, true] {
+        let (mut world, mut seald) = in_place(Doc::new(&[("A", "1")]));
+        world.advance(Duration::from_secs(5));
+        world.meddle(&secret("polls"), |object| {
+            object.data.insert("A".into(), "hacked".into());
+        });
+        if starts {
+            world.edit(&web(), false, |seen| seen.desired = 3);
+            while world.progress() {}
+        }
+        seald.send(Event::Resync);
+        run(&mut world, &mut [&mut seald]);
+        assert!(world.runs_the_content("web"));
+        assert_eq!(world.rollouts("web"), u32::from(starts));
+        assert_eq!(seald.ready(), Some(Reason::Synced));
+    }
+}
+
+#[test]
+fn while_nothing_changes_no_pods_are_read() {
+    let (mut world, mut seald) = in_place(Doc::new(&[("A", "1")]));
+    world.forbidden.insert("pods");
+    world.doc().set("A", "2");
+    run(&mut world, &mut [&mut seald]);
+    for _ in 0..3 {
+        seald.send(Event::Resync);
+        seald.restart(&world);
+        run(&mut world, &mut [&mut seald]);
+    }
+    assert_eq!(seald.ready(), Some(Reason::Synced));
+    assert_eq!(world.rollouts("web"), 1);
+}
+
 #[test]
 fn changes_within_the_settle_time_are_one_rollout() {
     let mut doc = Doc::new(&[("A", "1")]);
