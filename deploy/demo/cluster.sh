@@ -216,7 +216,9 @@ install -m 600 "$CLUSTER" "$SCRATCH/identity/$ENVIRONMENT"
 PROBES=$(free_port)
 METRICS=$(free_port)
 show "seald --kubeconfig seald.kubeconfig --environment $ENVIRONMENT --source dir:. --identity identity &"
-"${isolated[@]}" POD_NAME=demo POD_NAMESPACE=seald \
+# Kept up, it has to outlive this terminal.
+session=(); [ -z "$KEEP" ] || session=(setsid)
+${session[@]+"${session[@]}"} "${isolated[@]}" POD_NAME=demo POD_NAMESPACE=seald \
   "$PROGRAMS/seald" --kubeconfig "$SCRATCH/seald.kubeconfig" --environment $ENVIRONMENT --source "dir:$PROJECT" --identity "$SCRATCH/identity" \
   --listen-metrics "127.0.0.1:$METRICS" --listen-probes "127.0.0.1:$PROBES" --log-format text \
   >"$SCRATCH/seald.log" 2>&1 </dev/null &
