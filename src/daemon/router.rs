@@ -194,7 +194,9 @@ impl Router {
             })
             .map(|(key, _)| key.clone())
             .collect();
-        gone.iter().for_each(|key| self.forget(key));
+        for key in &gone {
+            self.forget(key);
+        }
     }
 
     fn forget(&mut self, key: &Key) {

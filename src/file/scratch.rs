@@ -116,6 +116,7 @@ fn prefix(label: &str) -> String {
     format!("sealctl-{label}-")
 }
 
+#[allow(clippy::useless_conversion, reason = "the type differs by platform")]
 fn is_in_memory(path: &Path) -> bool {
     rustix::fs::statfs(path).is_ok_and(|found| {
         MEMORY_FILE_SYSTEMS

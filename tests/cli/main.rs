@@ -1,4 +1,12 @@
 //! The programs as a person uses them, in an empty home, without a cluster.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::format_collect,
+    clippy::format_push_string,
+    clippy::unwrap_in_result,
+    reason = "tests work with files and clocks, are read more than run, and an unwrap that fails is a failed test"
+)]
 
 #[cfg(test)]
 mod bad_input;

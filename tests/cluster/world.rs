@@ -4,7 +4,6 @@
 //! Worlds do not meet: each has its own environment, its own namespace for seald (and so its own Lease) and its own ports.
 #![expect(
     clippy::disallowed_methods,
-    clippy::disallowed_types,
     reason = "an edge: files, processes, ports"
 )]
 #![allow(

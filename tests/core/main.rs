@@ -1,4 +1,12 @@
 //! Tests of the whole crate from outside, without a cluster: the layers, files from elsewhere.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::format_collect,
+    clippy::format_push_string,
+    clippy::unwrap_in_result,
+    reason = "tests work with files and clocks, are read more than run, and an unwrap that fails is a failed test"
+)]
 
 #[cfg(test)]
 mod architecture;

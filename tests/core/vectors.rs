@@ -215,9 +215,8 @@ impl<'a> Run<'a> {
     }
 
     fn decrypt(&self, step: &Value, file: &str) -> Result<Done, &'static str> {
-        let sealed = match Sealed::parse(Format::Yaml, &Secret::new(self.file(file)?)) {
-            Ok(sealed) => sealed,
-            Err(_) => return Ok(Err(1)),
+        let Ok(sealed) = Sealed::parse(Format::Yaml, &Secret::new(self.file(file)?)) else {
+            return Ok(Err(1));
         };
         let identities = match self.key_file(step) {
             Some(file) if !folder().join("keys").join(&file).exists() => {

@@ -66,6 +66,7 @@ impl Setting {
         }
     }
 
+    #[allow(dead_code, reason = "used where there is a cluster")]
     pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.push((name.to_owned(), value.into()));
         self
