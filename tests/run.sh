@@ -88,9 +88,10 @@ step_packages() {
   cargo deny --locked check bans licenses sources || return 1
   cargo deny --locked check advisories || echo "advisories were found; they do not fail this step"
 }
-# One profile for tests and demo, so that the packages are compiled once.
+# The tests need the programs, so cargo builds these, too. (`cargo build --bins` would compile tokio and all that stands on
+# it once more, without the features that the tests' own packages ask for.)
 step_build() {
-  if only; then cargo build --locked --bins; else cargo test --locked --no-run && cargo build --locked --bins; fi
+  if only; then cargo build --locked --bins; else cargo test --locked --no-run; fi
 }
 step_unit() {
   cargo test --locked --lib -- --include-ignored && cargo test --locked --doc
