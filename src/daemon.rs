@@ -23,12 +23,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info};
 
-use self::args::Args;
 use self::config::Config;
 use crate::cluster::client::Requests;
 use crate::cluster::connection::Connection;
@@ -53,12 +51,9 @@ const STOP: Duration = Duration::from_secs(9);
 /// Runs seald with the command line `arguments` and gives its exit code: 0 after an orderly stop, 1
 /// after a failure at start, 2 for wrong usage, 70 when a task ended unexpectedly.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match Args::try_parse_from(arguments) {
+    let args = match args::read(arguments) {
         Ok(args) => args,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
-        }
+        Err(code) => return ExitCode::from(code),
     };
     if let Err(problem) = log::start(&args.log_level, args.log_format.as_deref()) {
         log::complain(&format!("seald: {problem}"));

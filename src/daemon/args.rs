@@ -1,5 +1,6 @@
 //! The flags of seald, as typed. Each has a variable `SEALD_…` of the same name.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -127,6 +128,14 @@ pub(super) struct Args {
     /// Namespace of seald itself, for the Lease
     #[arg(long, value_name = "NS", env = "POD_NAMESPACE", hide = true)]
     pub(super) pod_namespace: Option<String>,
+}
+
+/// Reads the command line. Help, the version and errors are printed; the exit code is then given.
+pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, u8> {
+    Args::try_parse_from(arguments).map_err(|error| {
+        let _ = error.print();
+        u8::try_from(error.exit_code()).unwrap_or(super::USAGE)
+    })
 }
 
 /// Policies.
