@@ -10,6 +10,7 @@ mod document;
 mod index;
 mod interest;
 mod mirroring;
+mod process;
 mod reconcile;
 mod report;
 mod resolving;
@@ -110,6 +111,7 @@ async fn run(config: Arc<Config>) -> u8 {
     let requests = Requests::new(connection, limiter, metrics.clone());
     let (sender, recorder) = events(requests.clone(), config.pod_name.clone());
     let recorder = tokio::spawn(recorder.run());
+    tokio::spawn(process::watch(metrics.clone()));
     let (release, released) = oneshot::channel();
     let (leadership, elector) = elect(&config, &requests, namespace, released);
     info!(environments = ?config.environments.iter().map(|e| e.as_str()).collect::<Vec<_>>(), "Started");
