@@ -72,7 +72,7 @@ pub(super) fn api_error(error: &ApiError) -> CommandError {
         }
         Class::KindMissing => CommandError::new("E0605", Exit::Failure, what)
             .why("the definition of SealedEnv is not installed")
-            .fix("kubectl apply --server-side -f deploy/crd"),
+            .fix("kubectl apply --server-side -k deploy/crd"),
         Class::NamespaceMissing => CommandError::new("E0606", Exit::Failure, what)
             .fix("add --create-namespace, or: kubectl create namespace NAME"),
         Class::FieldConflict => CommandError::new("E0607", Exit::Failure, what)
