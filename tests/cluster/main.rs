@@ -42,4 +42,6 @@ mod rollouts;
 #[cfg(test)]
 mod sigkill_walk;
 #[cfg(test)]
+mod verbs;
+#[cfg(test)]
 mod world;
