@@ -108,16 +108,12 @@ fn indented(rules: &str, following: &[&str]) -> String {
         .iter()
         .find(|line| line.trim_start().starts_with("- "));
     let indent = item.map_or(2, |line| line.len() - line.trim_start().len());
-    let lines = rules.split_inclusive('\n');
-    lines
-        .map(|line| {
-            format!(
-                "{}{}",
-                " ".repeat(indent),
-                line.strip_prefix("  ").unwrap_or(line)
-            )
-        })
-        .collect()
+    let mut text = String::with_capacity(rules.len() * 2);
+    for line in rules.split_inclusive('\n') {
+        text.push_str(&" ".repeat(indent));
+        text.push_str(line.strip_prefix("  ").unwrap_or(line));
+    }
+    text
 }
 
 #[cfg(test)]

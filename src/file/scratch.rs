@@ -118,11 +118,7 @@ fn prefix(label: &str) -> String {
 
 #[allow(clippy::useless_conversion, reason = "the type differs by platform")]
 fn is_in_memory(path: &Path) -> bool {
-    rustix::fs::statfs(path).is_ok_and(|found| {
-        MEMORY_FILE_SYSTEMS
-            .iter()
-            .any(|magic| found.f_type == *magic)
-    })
+    rustix::fs::statfs(path).is_ok_and(|found| MEMORY_FILE_SYSTEMS.contains(&found.f_type))
 }
 
 fn is_private(path: &Path) -> bool {
