@@ -116,6 +116,7 @@ async fn run(config: Arc<Config>) -> u8 {
     let (leadership, elector) = elect(&config, &requests, namespace, released);
     info!(environments = ?config.environments.iter().map(|e| e.as_str()).collect::<Vec<_>>(), "Started");
 
+    tokio::spawn(term::watch_identities(config.clone(), checks.clone()));
     let parts = term::Parts {
         config,
         requests,

@@ -26,7 +26,7 @@ use crate::plan::effect::{Answer, Effect, Event, Look, Observation};
 use crate::plan::snapshot::Seen;
 use crate::plan::state::{Owner, State};
 use crate::plan::{Context, step};
-use crate::telemetry::metrics::{ByOutcome, ByReason, ByResult};
+use crate::telemetry::metrics::{ByOutcome, ByPlace, ByReason, ByResult};
 
 /// What the router tells a reconciler.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub(super) enum Notice {
 /// A second document that comes this soon after another one waits, and the last one counts.
 const DEBOUNCE: Duration = Duration::from_millis(250);
 /// A document that cannot be opened is tried again this often: the identity may be mounted later.
-const RETRY_IDENTITY: Duration = Duration::from_secs(30);
+const RETRY_IDENTITY: Duration = Duration::from_secs(10);
 /// Pause after a panic.
 const PANIC_PAUSE: Duration = Duration::from_secs(30);
 
@@ -192,8 +192,24 @@ impl Reconciler {
                 }
                 let answer = self.apply(&effect).await;
                 self.log(&effect, &answer);
+                self.count(&effect, &answer);
                 Performed::Answered(Event::Answer(answer))
             }
+        }
+    }
+
+    /// Counts a write that restored what somebody else had changed.
+    fn count(&self, effect: &Effect, answer: &Answer) {
+        if let (Effect::ApplyObject { id, content, .. }, Answer::Wrote { .. }) = (effect, answer)
+            && let Some(state) = &self.state
+            && state.was_in_place(id, *content)
+        {
+            let place = ByPlace::new(&self.scope.namespace, id.kind.to_string());
+            self.shell
+                .metrics
+                .drift_corrections
+                .get_or_create(&place)
+                .inc();
         }
     }
 
@@ -435,6 +451,9 @@ impl Reconciler {
             .get_or_create(&ByResult::new(result))
             .observe(took.as_secs_f64());
         super::report::show(metrics, &self.key, state);
+        self.shell
+            .managed
+            .report(metrics, &self.key, state.status());
     }
 
     /// After a panic: count it, wait, and begin again from what the cluster says.

@@ -1,10 +1,14 @@
 //! The stage *report*, as far as it is numbers and log lines: status and Events are effects.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use super::shared::Key;
-use crate::plan::conditions::{ConditionKind, RolloutState, Truth};
+use crate::env::ObjectKind;
+use crate::plan::conditions::{ConditionKind, RolloutState, Status, TargetState, Truth};
 use crate::plan::effect::Effect;
 use crate::plan::state::State;
-use crate::telemetry::metrics::{ByCondition, BySealedEnv, Metrics};
+use crate::telemetry::metrics::{ByCondition, ByPlace, BySealedEnv, Metrics};
 
 /// What an effect does, in words for the log: kinds and names only.
 pub(super) fn describe(effect: &Effect) -> String {
@@ -24,6 +28,51 @@ pub(super) fn describe(effect: &Effect) -> String {
         Effect::Observe(_) | Effect::Emit(_) | Effect::Wake(_) => "Reading".into(),
     }
 }
+
+/// How many objects are in place, by SealedEnv. The metric has no label for the SealedEnv.
+#[derive(Debug, Default)]
+pub(super) struct Managed(Mutex<BTreeMap<Key, [usize; 2]>>);
+
+impl Managed {
+    /// Takes up how many objects the status of one SealedEnv says are in place.
+    pub(super) fn report(&self, metrics: &Metrics, key: &Key, status: &Status) {
+        let count = |kind: ObjectKind| {
+            let targets = status.targets.iter();
+            let in_place = targets.filter(|target| target.state == TargetState::Applied);
+            in_place.filter(|target| target.id.kind == kind).count()
+        };
+        self.set(metrics, key, KINDS.map(count));
+    }
+
+    /// Forgets a SealedEnv.
+    pub(super) fn forget(&self, metrics: &Metrics, key: &Key) {
+        self.set(metrics, key, [0, 0]);
+    }
+
+    fn set(&self, metrics: &Metrics, key: &Key, counts: [usize; 2]) {
+        let (namespace, _) = key;
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let former = if counts == [0, 0] {
+            all.remove(key)
+        } else {
+            all.insert(key.clone(), counts)
+        };
+        if former.unwrap_or_default() == counts {
+            return;
+        }
+        let from = (namespace.clone(), String::new());
+        for (at, kind) in KINDS.into_iter().enumerate() {
+            let here = all.range(from.clone()..);
+            let here = here.take_while(|((space, _), _)| space == namespace);
+            let sum: usize = here.filter_map(|(_, counts)| counts.get(at)).sum();
+            let place = ByPlace::new(namespace, kind.to_string());
+            let sum = i64::try_from(sum).unwrap_or(i64::MAX);
+            metrics.managed_objects.get_or_create(&place).set(sum);
+        }
+    }
+}
+
+const KINDS: [ObjectKind; 2] = [ObjectKind::ConfigMap, ObjectKind::Secret];
 
 /// Shows the state of one SealedEnv in the metrics.
 pub(super) fn show(metrics: &Metrics, key: &Key, state: &State) {

@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::config::Config;
 use super::index::Index;
+use super::report::Managed;
 use super::shared::{Claims, Key, Slots};
 use crate::cluster::client::Requests;
 use crate::cluster::events::Events;
@@ -32,6 +33,8 @@ pub(super) struct Shell {
     pub(super) sources: Sources,
     /// Places for rollouts.
     pub(super) slots: Slots,
+    /// How many objects are in place.
+    pub(super) managed: Managed,
     /// Claims on objects.
     pub(super) claims: Claims,
     /// Bounds the decrypting to the processors.
@@ -50,6 +53,7 @@ impl Shell {
     pub(super) fn release(&self, key: &Key) {
         self.slots.report(key, 0);
         self.claims.release(key);
+        self.managed.forget(&self.metrics, key);
     }
 }
 

@@ -13,6 +13,7 @@ use super::STOP;
 use super::config::Config;
 use super::index::Index;
 use super::mirroring::Mirror;
+use super::report::Managed;
 use super::router::{Collection, Router};
 use super::shared::{Claims, Slots};
 use super::shell::Shell;
@@ -22,6 +23,7 @@ use crate::cluster::lease::Leadership;
 use crate::cluster::mirror::{Mirroring, Sources};
 use crate::cluster::watch::{self as watching, Watched};
 use crate::env::WorkloadKind;
+use crate::reason::Reason;
 use crate::source::directory::Directory;
 use crate::telemetry::health::Checks;
 use crate::telemetry::metrics::Metrics;
@@ -47,7 +49,7 @@ pub(super) async fn serve(parts: Parts) -> u8 {
     let mut leadership = parts.leadership.clone();
     let mut stopping = parts.stopping.clone();
     loop {
-        show_leadership(&parts, leadership.borrow().holds());
+        show_leadership(&parts, &leadership.borrow());
         if *stopping.borrow() {
             return 0;
         }
@@ -93,6 +95,7 @@ async fn lead(parts: Parts) -> End {
         events,
         index: Index::default(),
         sources: sources.clone(),
+        managed: Managed::default(),
         claims: Claims::default(),
         resolving: Semaphore::new(std::thread::available_parallelism().map_or(2, Into::into)),
         metrics: metrics.clone(),
@@ -195,12 +198,44 @@ fn collections(config: &Config) -> BTreeSet<Collection> {
     spaces.iter().flat_map(of).collect()
 }
 
-fn show_leadership(parts: &Parts, leads: bool) {
+fn show_leadership(parts: &Parts, leadership: &Leadership) {
+    let leads = leadership.holds();
     parts.metrics.leader.set(i64::from(leads));
     parts
         .checks
         .note("leader", if leads { "this one" } else { "NotLeader" });
     if !leads {
-        parts.checks.set("caches", Ok(()));
+        // A standby has no caches; that it can read the Lease is what it needs to take over.
+        let reached = leadership.holder.is_some();
+        let outcome = reached.then_some(()).ok_or_else(|| {
+            format!(
+                "{}: the Lease has not been read yet",
+                Reason::ApiUnavailable
+            )
+        });
+        parts.checks.set("caches", outcome);
+    }
+}
+
+/// How often the identities are looked at: while one is missing, and otherwise.
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
+
+/// Keeps the check of the identities up to date, for as long as the process lives.
+pub(super) async fn watch_identities(config: Arc<Config>, checks: Checks) {
+    loop {
+        let mut problems = config.environments.iter().filter_map(|environment| {
+            let found = super::resolving::identities(&config, environment);
+            found.err()
+        });
+        let outcome = problems.next().map_or(Ok(()), |problem| {
+            Err(format!("{}: {problem}", Reason::NoIdentity))
+        });
+        let pause = if outcome.is_ok() {
+            LOOK_AGAIN.1
+        } else {
+            LOOK_AGAIN.0
+        };
+        checks.set("identity", outcome);
+        tokio::time::sleep(pause).await;
     }
 }

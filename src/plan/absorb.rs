@@ -174,7 +174,15 @@ fn take_workload(state: &mut State, id: WorkloadRef, workload: Workload) {
         state.pods.remove(&id);
     }
     state.stamp_after.remove(&id);
-    known.insert(id, workload);
+    let name = &state.owner.name;
+    let marker = workload.markers.get(name).cloned();
+    let former = known.insert(id, workload);
+    let changed = former.is_some_and(|former| former.markers.get(name) != marker.as_ref());
+    if changed && marker.is_some() {
+        // Not our own stamp: another leader's, for objects that it has written before. An entry that
+        // is made from an older view of them would take that stamp for one that proves nothing.
+        state.look_again = state.objects.keys().cloned().collect();
+    }
 }
 
 fn take_job(state: &mut State, name: String, job: JobSeen) {

@@ -113,6 +113,9 @@ fn take_applied(
         state.objects.insert(id, Seen::Unknown);
         return;
     };
+    if state.was_in_place(&id, content) {
+        state.drifted.insert(id.clone());
+    }
     let names = objects::changed_keys(state, &object);
     let former = state.objects.get(&id).and_then(Seen::present);
     if former.is_some_and(|former| former.owner_uid.as_deref() != Some(&state.owner.uid)) {

@@ -57,6 +57,7 @@ pub(super) fn report(state: &mut State, pass: &Pass, now: Now) -> Option<Report>
     let notes = notes(state, &status);
     state.changed.clear();
     state.adopted.clear();
+    state.drifted.clear();
     state.pruned.clear();
     state.triggered.clear();
     Some(Report {
@@ -124,7 +125,11 @@ fn status(state: &State, document: &DocumentSeen, pass: &Pass, now: Now, idle: b
         .is_some_and(|finding| finding.truth == Truth::True);
     // What the policy lets pass is shown and tolerated; a revision that is refused after it is not.
     let verified = pass.findings[1].as_ref().map(|finding| &finding.outcome);
-    let passed = resolution.is_ok_and(|resolution| verified == Some(&resolution.verified));
+    let policy = match resolution {
+        Ok(resolution) => Some(&resolution.verified),
+        Err(refused) => refused.verified.as_ref(),
+    };
+    let passed = policy.is_some() && verified == policy;
     let tolerated = passed.then_some(ConditionKind::Verified);
     let suspended = document.suspend.then_some("");
     let mut status = Status {
@@ -191,6 +196,13 @@ fn notes(state: &State, status: &Status) -> Vec<Note> {
     if !state.adopted.is_empty() {
         let adopted = state.adopted.iter().map(ToString::to_string);
         notes.push(normal("ObjectAdopted", Action::Apply, names(adopted)));
+    }
+    if !state.drifted.is_empty() {
+        let drifted = state.drifted.iter().map(ToString::to_string);
+        notes.push(Note {
+            warning: true,
+            ..normal("DriftCorrected", Action::Apply, names(drifted))
+        });
     }
     if !state.pruned.is_empty() {
         let pruned = state.pruned.iter().map(ToString::to_string);

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::conditions::{ConditionKind, Status};
+use super::conditions::{ConditionKind, Status, TargetState};
 use super::desired::Desired;
 use super::effect::{DocumentSeen, Effect, Failure, Look};
 use super::record::{RecordSeen, Word};
@@ -65,6 +65,8 @@ pub struct State {
     pub(super) changed: BTreeSet<String>,
     /// Objects taken over since the last report.
     pub(super) adopted: BTreeSet<ObjectId>,
+    /// Objects that were restored since the last report.
+    pub(super) drifted: BTreeSet<ObjectId>,
     /// Objects deleted since the last report.
     pub(super) pruned: BTreeSet<ObjectId>,
     /// Workloads stamped since the last report.
@@ -112,6 +114,17 @@ pub(super) struct Trouble {
 }
 
 impl State {
+    /// Whether the status says that the object was in place with this content: writing it again means
+    /// that somebody else has changed or deleted it.
+    #[must_use]
+    pub fn was_in_place(&self, id: &ObjectId, content: Digest) -> bool {
+        self.status.targets.iter().any(|target| {
+            target.id == *id
+                && target.state == TargetState::Applied
+                && target.content_hash == Some(content)
+        })
+    }
+
     /// The state of a SealedEnv that this process sees first, with the status that it carries.
     #[must_use]
     pub fn new(owner: Owner, status: Status) -> Self {
@@ -138,6 +151,7 @@ impl State {
             stamp_after: BTreeMap::new(),
             changed: BTreeSet::new(),
             adopted: BTreeSet::new(),
+            drifted: BTreeSet::new(),
             pruned: BTreeSet::new(),
             triggered: BTreeSet::new(),
             pass_started: None,

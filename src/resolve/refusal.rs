@@ -80,7 +80,9 @@ impl Refusal {
                     } else {
                         format!("line {line}: ")
                     };
-                    (first.code, format!("{place}{}", first.message))
+                    let hint = first.hint.iter().map(|hint| format!("; {hint}"));
+                    let hint: String = hint.collect();
+                    (first.code, format!("{place}{}{hint}", first.message))
                 });
         let further = errors.count();
         if further > 0 {

@@ -160,6 +160,7 @@ async fn k8s_c_a_missing_right_is_said_with_the_line_that_mends_it() {
     assert!(note.contains(&line), "{note}");
     assert_eq!(world.snapshot().await, before);
     world.grant(&doc).await;
+    world.ask("web").await;
     world.synced("web", revision).await;
     world
         .holds("Secret/web-secrets", &[("PASSWORD", "x")])
@@ -177,6 +178,7 @@ async fn k8s_c_a_missing_right_is_said_with_the_line_that_mends_it() {
         .holds("Secret/web-secrets", &[("PASSWORD", "x")])
         .await;
     world.grant(&doc).await;
+    // And by itself, when the pause after the last try is over.
     world.synced("web", again).await;
     world
         .holds("Secret/web-secrets", &[("PASSWORD", "y")])

@@ -1,6 +1,7 @@
 //! Which content do the pods run? Every way in which a workload comes to read something new, and who rolls it then: it itself,
 //! somebody else, or seald, and never twice.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
@@ -42,7 +43,12 @@ async fn k8s_c_an_object_changes_only_when_its_readers_are_recorded_so_a_crash_b
     let (world, observer, mut first) = settled().await;
     first.stop(Duration::from_secs(10)).await;
     let proxy = Proxy::start(&world.cluster).await;
-    proxy.count(|record| record.is_write() && record.path.ends_with("/secrets/web-secrets"));
+    // From the write of the Secret on nothing passes: the killing must not race with the stamp.
+    let written = AtomicBool::new(false);
+    proxy.count(move |record| {
+        let secret = record.is_write() && record.path.ends_with("/secrets/web-secrets");
+        written.fetch_or(secret, Ordering::SeqCst) || secret
+    });
     let seald = world
         .seald()
         .through(&proxy)

@@ -196,7 +196,8 @@ impl World {
         let folder = project.join("envs").join(&self.environment);
         fs::create_dir_all(&folder).expect("room in the scratch folder");
         // The folder by which a project is known.
-        fs::create_dir_all(project.join("keys").join(&self.environment)).expect("room in the scratch folder");
+        fs::create_dir_all(project.join("keys").join(&self.environment))
+            .expect("room in the scratch folder");
         let sealed = seal(plain, 1, &[self.identity.recipient()]);
         fs::write(folder.join(format!("{app}.yaml")), sealed).expect("room in the scratch folder");
         let account = format!("{}/seald", self.home);

@@ -183,6 +183,9 @@ impl World {
         let list = ListParams::default();
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &self.namespace);
         for found in secrets.list(&list).await.expect("a list") {
+            if found.name_any().starts_with("seald-state-") {
+                continue;
+            }
             all.insert(
                 format!("Secret/{}", found.name_any()),
                 found.resource_version().unwrap_or_default(),
@@ -214,13 +217,7 @@ impl World {
 
     /// Asks for a pass of this SealedEnv and waits until seald has made it, so that everything before it has been seen.
     pub(crate) async fn pass(&self, app: &str) {
-        let now = jiff::Timestamp::now().to_string();
-        let asked = json!({"metadata": {"annotations": {"sealctl.dev/requested-at": now}}});
-        let patch = kube::api::Patch::Merge(asked);
-        self.sealed_envs()
-            .patch(app, &kube::api::PatchParams::default(), &patch)
-            .await
-            .expect("the SealedEnv is there");
+        let now = self.ask(app).await;
         let passed = self.cluster.eventually(
             "the pass that was asked for",
             SOON,
@@ -231,6 +228,18 @@ impl World {
             },
         );
         passed.await;
+    }
+
+    /// Asks for a pass of this SealedEnv, as `sealctl cluster sync` does; gives the time that stands in it.
+    pub(crate) async fn ask(&self, app: &str) -> String {
+        let now = jiff::Timestamp::now().to_string();
+        let asked = json!({"metadata": {"annotations": {"sealctl.dev/requested-at": now}}});
+        let patch = kube::api::Patch::Merge(asked);
+        self.sealed_envs()
+            .patch(app, &kube::api::PatchParams::default(), &patch)
+            .await
+            .expect("the SealedEnv is there");
+        now
     }
 }
 
