@@ -176,8 +176,13 @@ async fn k8s_c_unknown_fields_duplicate_keys_and_invalid_names_are_refused() {
     let doubled = good
         .good()
         .replace("  HOST: \"db\"", "  HOST: \"db\"\n  HOST: \"db\"");
-    good.refuses(&doubled, "Decrypted", "InvalidDocument", &["HOST"])
-        .await;
+    good.refuses(
+        &doubled,
+        "Decrypted",
+        "InvalidDocument",
+        &["line 8", "twice"],
+    )
+    .await;
     good.recovers().await;
 }
 
