@@ -9,6 +9,7 @@
 mod absorb;
 mod answer;
 pub mod conditions;
+mod deletion;
 pub mod desired;
 pub mod effect;
 mod next;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::client::{Force, Meta, Requests};
 use super::error::{ApiError, Class};
 use super::job::{self, Run};
-use super::kind::Kind;
+use super::kind::{Kind, Place};
 use super::objects;
 use super::scope::Scope;
 use super::state::{self, StateKeys};
@@ -76,6 +76,15 @@ pub async fn perform(
         }
         Effect::CreateJob { id, from } => wrote(writer.create_job(id, from).await),
         Effect::ReleaseJob { name, version } => wrote(writer.release_job(name, version).await),
+        Effect::DeleteJob { name, version } => {
+            deleted(writer.delete(Kind::Job, name, version).await)
+        }
+        Effect::DeleteRecord => deleted(writer.delete_record().await),
+        Effect::WriteFinalizer { present } => match writer.finalizer(*present).await {
+            Ok(None) => Answer::Deleted,
+            Ok(Some(meta)) => wrote(Ok(meta)),
+            Err(failure) => Answer::Failed(failure),
+        },
         Effect::WriteStatus(status) => wrote(writer.status(status).await),
         Effect::Observe(_) | Effect::Emit(_) | Effect::Wake(_) => {
             let outcome = Outcome::new(Reason::InternalError, "this effect writes nothing");
@@ -338,19 +347,70 @@ impl Writer<'_> {
             retry_after: None,
         };
         let job = job.filter(|job| job.uid == version.uid).ok_or_else(gone)?;
-        let ours = |finalizer: &&String| *finalizer != vocabulary::FINALIZER_BOOTSTRAP;
-        let rest: Vec<_> = job.finalizers.iter().filter(ours).collect();
-        if rest.len() == job.finalizers.len() {
-            return Ok(job);
+        self.set_finalizer(&place, job, vocabulary::FINALIZER_BOOTSTRAP, false)
+            .await
+    }
+
+    /// Puts our finalizer on the SealedEnv, or takes it off. `None` when the SealedEnv is gone.
+    async fn finalizer(&self, present: bool) -> Result<Option<Meta>, Failure> {
+        let place = self.scope.sealed_env();
+        let seen = self
+            .requests
+            .get_meta(&place)
+            .await
+            .map_err(|error| self.failure(&error))?;
+        let Some(seen) = seen.filter(|seen| seen.uid == self.scope.uid) else {
+            return Ok(None);
+        };
+        let ours = vocabulary::FINALIZER_CLEANUP;
+        self.set_finalizer(&place, seen, ours, present)
+            .await
+            .map(Some)
+    }
+
+    /// Sees to it that `seen` carries the finalizer `name`, or does not, and leaves those of others.
+    async fn set_finalizer(
+        &self,
+        place: &Place,
+        seen: Meta,
+        name: &str,
+        present: bool,
+    ) -> Result<Meta, Failure> {
+        if seen.finalizers.iter().any(|one| one == name) == present {
+            return Ok(seen);
         }
-        let mut metadata = objects::guarded(&Guard::Update(job.version()));
-        metadata["finalizers"] = json!(rest);
+        let others = seen.finalizers.iter().map(String::as_str);
+        let mut all: Vec<_> = others.filter(|one| *one != name).collect();
+        all.extend(present.then_some(name));
+        let mut metadata = objects::guarded(&Guard::Update(seen.version()));
+        metadata["finalizers"] = json!(all);
         let patch = json!({ "metadata": metadata });
         let answer = self
             .requests
-            .merge(&place, vocabulary::MANAGER, &patch)
+            .merge(place, vocabulary::MANAGER, &patch)
             .await;
         answer.map_err(|error| self.failure(&error))
+    }
+
+    /// Deletes the state Secret, unless it is that of an earlier SealedEnv of the name, or somebody else's.
+    async fn delete_record(&self) -> Result<(), Failure> {
+        let place = self.scope.state_secret();
+        let seen = self
+            .requests
+            .get_meta(&place)
+            .await
+            .map_err(|error| self.failure(&error))?;
+        let ours = |seen: &Meta| {
+            seen.labels.get(vocabulary::LABEL_OWNER) == Some(&self.scope.name)
+                && seen.annotations.get(vocabulary::OWNER_UID) == Some(&self.scope.uid)
+        };
+        match seen.filter(ours) {
+            Some(seen) => {
+                let name = vocabulary::state_secret(&self.scope.name);
+                self.delete(Kind::Secret, &name, &seen.version()).await
+            }
+            None => Ok(()),
+        }
     }
 
     /// Writes the status of this very SealedEnv, not of one made anew.

@@ -201,10 +201,18 @@ impl ApiError {
     #[must_use]
     pub fn failure(&self, scope: &Scope) -> Failure {
         let message = match self.class {
-            Class::Forbidden => format!(
-                "{self}; grant them by: sealctl rbac -e {} -a {} | kubectl apply -f -",
-                scope.environment, scope.name
-            ),
+            Class::Forbidden => {
+                // Rights to delete are printed only on request.
+                let prune = if self.verb == Verb::Delete {
+                    " --prune"
+                } else {
+                    ""
+                };
+                format!(
+                    "{self}; grant them by: sealctl rbac{prune} -e {} -a {} | kubectl apply -f -",
+                    scope.environment, scope.name
+                )
+            }
             _ => match &self.field {
                 Some(field) => format!("{self} ({field})"),
                 None => self.to_string(),

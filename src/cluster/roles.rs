@@ -30,7 +30,8 @@ pub enum By {
     Namespace,
 }
 
-/// Whether seald may delete what a document no longer names.
+/// Whether seald may delete what a document no longer names, and with `deletionPolicy: Delete` all that
+/// belongs to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prune {
     /// It may.
@@ -119,6 +120,7 @@ fn object_rules(targets: &Targets, by: By, prune: Prune) -> Vec<Value> {
     };
     if prune == Prune::Allowed {
         removable.splice(0..0, deliveries);
+        removable.push(vocabulary::state_secret(app));
         if !config_maps.is_empty() {
             rules.push(rule(Kind::ConfigMap, &["delete"], &config_maps));
         }
@@ -396,7 +398,7 @@ mod tests {
             deletable(Prune::Allowed),
             [
                 json!(["web-config"]),
-                json!(["web-secrets", "seald-bootstrap-web"])
+                json!(["web-secrets", "seald-bootstrap-web", "seald-state-web"])
             ]
         );
     }

@@ -9,6 +9,7 @@ use super::kind::{Kind, Place};
 use super::scope::Scope;
 use super::status;
 use crate::plan::conditions::Status;
+use crate::plan::effect::Life;
 use crate::vocabulary;
 
 /// What is kept of a SealedEnv.
@@ -58,6 +59,17 @@ impl std::fmt::Debug for SealedEnvSeen {
 }
 
 impl SealedEnvSeen {
+    /// How it ends.
+    #[must_use]
+    pub fn life(&self) -> Life {
+        let ours = |finalizer: &String| finalizer == vocabulary::FINALIZER_CLEANUP;
+        Life {
+            takes_objects: self.deletion_policy == DeletionPolicy::Delete,
+            held: self.finalizers.iter().any(ours),
+            deleting: self.deleting,
+        }
+    }
+
     /// Reads the object.
     ///
     /// # Errors

@@ -46,6 +46,7 @@ pub(super) struct Documents {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Facts {
     generation: i64,
+    deleting: bool,
     commit: Option<String>,
     source_path: Option<String>,
     requested_at: Option<String>,
@@ -89,6 +90,7 @@ impl Documents {
         let document = DocumentSeen {
             generation: seen.generation,
             suspend: seen.suspend,
+            life: seen.life(),
             commit: seen.commit,
             requested_at: seen.requested_at,
             bootstrap_id: seen.bootstrap_id,
@@ -263,6 +265,7 @@ impl Facts {
     fn of(seen: &SealedEnvSeen) -> Self {
         Self {
             generation: seen.generation,
+            deleting: seen.deleting,
             commit: seen.commit.clone(),
             source_path: seen.source_path.clone(),
             requested_at: seen.requested_at.clone(),

@@ -247,6 +247,9 @@ impl Reconciler {
             | Effect::Stamp(_)
             | Effect::DeleteCredentials(_)
             | Effect::ReleaseJob { .. }
+            | Effect::DeleteJob { .. }
+            | Effect::DeleteRecord
+            | Effect::WriteFinalizer { .. }
             | Effect::WriteStatus(_)
             | Effect::Observe(_)
             | Effect::Emit(_)

@@ -24,6 +24,10 @@ pub(super) fn describe(effect: &Effect) -> String {
         Effect::DeleteCredentials(_) => "Deletion of the superuser's credentials".into(),
         Effect::CreateJob { id, .. } => format!("Creation of superuser Job {id}"),
         Effect::ReleaseJob { name, .. } => format!("Release of Job {name}"),
+        Effect::DeleteJob { name, .. } => format!("Deletion of Job {name}"),
+        Effect::DeleteRecord => "Deletion of the record".into(),
+        Effect::WriteFinalizer { present: true } => "Write of the finalizer".into(),
+        Effect::WriteFinalizer { present: false } => "Removal of the finalizer".into(),
         Effect::WriteStatus(_) => "Write of the status".into(),
         Effect::Observe(_) | Effect::Emit(_) | Effect::Wake(_) => "Reading".into(),
     }

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use super::conditions::ConditionKind;
-use super::effect::{Answer, Effect, Failure, FailureKind, Guard, Look, Outcome, Stamp};
+use super::effect::{
+    Answer, DocumentSeen, Effect, Failure, FailureKind, Guard, Look, Outcome, Stamp,
+};
 use super::objects;
 use super::record::RecordSeen;
 use super::snapshot::{ObjectId, ObjectSeen, Seen, Version};
@@ -40,7 +42,9 @@ pub(super) fn take_answer(state: &mut State, answer: Answer, now: Now) {
         }
         Answer::Failed(failure) => {
             doubt(state, &effect);
+            let lives = |document: &DocumentSeen| !document.life.deleting;
             if let (Effect::DeleteObject { id, .. }, FailureKind::Refused) = (&effect, failure.kind)
+                && state.document.as_ref().is_some_and(lives)
             {
                 state.not_prunable.insert(id.clone());
                 return;
@@ -82,6 +86,7 @@ fn take_write(
                 job.version = version;
             }
         }
+        Effect::WriteFinalizer { present } => take_finalizer(state, present),
         Effect::WriteStatus(status) => {
             state.status = *status;
             state.reported = Some(now.monotonic);
@@ -90,8 +95,16 @@ fn take_write(
         | Effect::DeleteObject { .. }
         | Effect::Stamp(_)
         | Effect::DeleteCredentials(_)
+        | Effect::DeleteJob { .. }
+        | Effect::DeleteRecord
         | Effect::Emit(_)
         | Effect::Wake(_) => {}
+    }
+}
+
+fn take_finalizer(state: &mut State, present: bool) {
+    if let Some(document) = &mut state.document {
+        document.life.held = present;
     }
 }
 
@@ -169,6 +182,19 @@ fn take_deletion(state: &mut State, effect: Effect) {
             state.objects.insert(id, Seen::Absent);
         }
         Effect::DeleteCredentials(_) => state.credentials = Seen::Absent,
+        Effect::DeleteRecord => state.record = Seen::Absent,
+        Effect::DeleteJob { name, version: _ } => {
+            if let Some(job) = state.jobs.as_mut().and_then(|jobs| jobs.get_mut(&name)) {
+                job.deleting = true;
+            }
+        }
+        Effect::WriteFinalizer { present: _ } => {
+            // It is gone, and its finalizer with it.
+            take_finalizer(state, false);
+            if let Some(document) = &mut state.document {
+                document.life.deleting = true;
+            }
+        }
         Effect::Observe(_)
         | Effect::WriteRecord { .. }
         | Effect::ApplyObject { .. }
@@ -237,6 +263,7 @@ fn take_stamp(state: &mut State, stamp: &Stamp, version: Version, now: Now) {
 /// Forgets what a failed write may have changed.
 fn doubt(state: &mut State, effect: &Effect) {
     match effect {
+        Effect::DeleteRecord => state.record = Seen::Unknown,
         Effect::WriteRecord { .. } => {
             state.record = Seen::Unknown;
             // Who wrote the record may have written the objects, too; what it says is judged by them.
@@ -249,8 +276,12 @@ fn doubt(state: &mut State, effect: &Effect) {
             state.credentials = Seen::Unknown;
         }
         Effect::CreateJob { id, .. } => doubt_job(state, id),
-        Effect::ReleaseJob { name, .. } => state.job_doubt = Some(name.clone()),
-        Effect::Observe(_)
+        Effect::ReleaseJob { name, .. } | Effect::DeleteJob { name, .. } => {
+            state.job_doubt = Some(name.clone());
+        }
+        // Written again until an answer comes, which reads it first.
+        Effect::WriteFinalizer { .. }
+        | Effect::Observe(_)
         | Effect::Stamp(_)
         | Effect::WriteStatus(_)
         | Effect::Emit(_)
@@ -317,13 +348,16 @@ fn recover(state: &mut State, stage: ConditionKind) {
 fn stage_of(effect: &Effect) -> ConditionKind {
     match effect {
         Effect::Observe(look) => stage_of_look(look),
-        Effect::WriteRecord { .. } | Effect::ApplyObject { .. } | Effect::DeleteObject { .. } => {
-            objects::CONDITION
-        }
+        Effect::WriteRecord { .. }
+        | Effect::DeleteRecord
+        | Effect::ApplyObject { .. }
+        | Effect::DeleteObject { .. }
+        | Effect::WriteFinalizer { .. } => objects::CONDITION,
         Effect::Stamp(_) => ConditionKind::RolledOut,
         Effect::WriteCredentials { .. }
         | Effect::DeleteCredentials(_)
         | Effect::CreateJob { .. }
+        | Effect::DeleteJob { .. }
         | Effect::ReleaseJob { .. } => ConditionKind::Bootstrapped,
         Effect::WriteStatus(_) | Effect::Emit(_) | Effect::Wake(_) => ConditionKind::Ready,
     }

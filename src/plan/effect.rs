@@ -52,6 +52,8 @@ pub struct DocumentSeen {
     pub generation: i64,
     /// `spec.suspend`.
     pub suspend: bool,
+    /// How it ends.
+    pub life: Life,
     /// Annotation `sealctl.dev/commit`.
     pub commit: Option<String>,
     /// Annotation `sealctl.dev/requested-at`.
@@ -62,6 +64,25 @@ pub struct DocumentSeen {
     pub source: Outcome,
     /// What the stage *resolve* said.
     pub resolved: Result<Resolution, Refused>,
+}
+
+/// How a SealedEnv ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Life {
+    /// `spec.deletionPolicy: Delete`: what it wrote is deleted with it.
+    pub takes_objects: bool,
+    /// Whether it carries seald's finalizer.
+    pub held: bool,
+    /// Whether its deletion has begun.
+    pub deleting: bool,
+}
+
+impl Life {
+    /// Whether it is being deleted and seald has nothing more to do with it.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self.deleting && !self.held
+    }
 }
 
 /// A document that was resolved.
@@ -220,6 +241,20 @@ pub enum Effect {
         name: String,
         /// Guard.
         version: Version,
+    },
+    /// Delete a Job. While it carries a finalizer, that only begins.
+    DeleteJob {
+        /// Its name.
+        name: String,
+        /// Guard.
+        version: Version,
+    },
+    /// Delete the state Secret, when this very SealedEnv wrote it.
+    DeleteRecord,
+    /// Put seald's finalizer on the SealedEnv, or take it off.
+    WriteFinalizer {
+        /// Whether it is to be there.
+        present: bool,
     },
     /// Write the status.
     WriteStatus(Box<Status>),

@@ -10,7 +10,7 @@ use super::desired::{Desired, DesiredObject};
 use super::effect::{Depth, Effect, Guard, Look, Outcome};
 use super::next::Next;
 use super::rollout::{self, Judgements};
-use super::snapshot::{ObjectId, ObjectSeen, Seen};
+use super::snapshot::{ObjectId, ObjectSeen, Seen, Version};
 use super::state::State;
 use super::usage::{Live, Objects};
 use crate::clock::Now;
@@ -130,20 +130,15 @@ pub(super) fn prune(state: &State, desired: &Desired) -> Option<Next> {
         if desired.object(id).is_some() || is_named(state, id) || state.not_prunable.contains(id) {
             continue;
         }
-        match state.objects.get(id) {
-            None | Some(Seen::Unknown) => {
+        match leaving(state, id) {
+            Leaving::Unknown => {
                 look.insert(id.clone(), Depth::Metadata);
             }
-            Some(Seen::Present(seen))
-                if ownership(state, seen) == Ownership::Ours && !seen.keep =>
-            {
-                let version = seen.version.clone();
-                return Some(Next::Act(Effect::DeleteObject {
-                    id: id.clone(),
-                    version,
-                }));
+            Leaving::Goes(version) => {
+                let id = id.clone();
+                return Some(Next::Act(Effect::DeleteObject { id, version }));
             }
-            Some(Seen::Present(_) | Seen::Absent) => {}
+            Leaving::Stays => {}
         }
     }
     (!look.is_empty()).then(|| {
@@ -152,6 +147,27 @@ pub(super) fn prune(state: &State, desired: &Desired) -> Option<Next> {
             ..Look::default()
         })
     })
+}
+
+/// What becomes of an object that nobody asks for any more.
+pub(super) enum Leaving {
+    /// It has to be looked at.
+    Unknown,
+    /// It is gone, not ours, or kept by `prune: false`.
+    Stays,
+    /// It is deleted, with this guard.
+    Goes(Version),
+}
+
+/// What becomes of the object `id` when nobody asks for it any more.
+pub(super) fn leaving(state: &State, id: &ObjectId) -> Leaving {
+    match state.objects.get(id) {
+        None | Some(Seen::Unknown) => Leaving::Unknown,
+        Some(Seen::Present(seen)) if ownership(state, seen) == Ownership::Ours && !seen.keep => {
+            Leaving::Goes(seen.version.clone())
+        }
+        Some(Seen::Present(_) | Seen::Absent) => Leaving::Stays,
+    }
 }
 
 /// Whether an object is exactly as the document asks.

@@ -12,6 +12,7 @@
 
 mod answers;
 mod cluster;
+mod deletion;
 mod document;
 mod objects;
 mod process;

@@ -15,7 +15,7 @@ use super::report;
 use super::rollout::{self, Judgements};
 use super::snapshot::Seen;
 use super::state::{State, UnderWay};
-use super::{objects, superuser};
+use super::{deletion, objects, superuser};
 use crate::clock::Now;
 use crate::plan::conditions::{BootstrapStatus, RolloutStatus};
 use crate::plan::effect::Look;
@@ -46,7 +46,11 @@ pub fn step(
     for event in events {
         absorb(&mut state, event, context.now);
     }
-    if state.under_way.is_some() || state.document.is_none() {
+    let over = state
+        .document
+        .as_ref()
+        .is_none_or(|document| document.life.is_over());
+    if state.under_way.is_some() || over {
         return (state, Vec::new());
     }
     let effects = decide(&mut state, context);
@@ -105,8 +109,20 @@ fn pass(state: &mut State, context: &Context) -> Pass {
         return waiting(findings, None);
     };
     findings[0] = Some(Finding::of(document.source.clone()));
-    if document.suspend {
+    if document.suspend && !document.life.deleting {
         return waiting(findings, None);
+    }
+    if let Some((next, finding)) = deletion::next(state, document) {
+        findings[3] = Some(finding);
+        let waits = [
+            (ConditionKind::Applied, 3),
+            (ConditionKind::Bootstrapped, 5),
+        ]
+        .map(|(kind, place)| trouble_wait(state, kind, place, &mut findings, context.now));
+        return match waits.into_iter().flatten().max() {
+            Some(until) => waiting(findings, Some(until)),
+            None => unfinished(findings, next),
+        };
     }
     match &document.resolved {
         Err(refused) => {

@@ -7,6 +7,7 @@ mod leftovers;
 
 use std::collections::BTreeMap;
 
+pub(super) use self::leftovers::remove;
 use self::leftovers::{Leftovers, clean_up, is_our_secret};
 use super::conditions::{BootstrapState, BootstrapStatus, Finding, Truth};
 use super::desired::{Desired, DesiredSuperuser};

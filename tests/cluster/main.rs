@@ -20,6 +20,8 @@ mod console;
 #[cfg(test)]
 mod content;
 #[cfg(test)]
+mod deletion;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod edge;

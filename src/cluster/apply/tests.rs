@@ -491,6 +491,55 @@ async fn a_job_is_released_without_touching_the_finalizers_of_others() {
 }
 
 #[tokio::test]
+async fn the_finalizer_of_a_sealed_env_comes_and_goes_and_those_of_others_stay() {
+    let world = World::new();
+    let seen = |finalizers: Value| {
+        let meta = json!({"uid": "u1", "resourceVersion": "8", "finalizers": finalizers});
+        (200, json!({ "metadata": meta }).to_string())
+    };
+    for (present, before, after) in [
+        (
+            true,
+            json!(["theirs"]),
+            json!(["theirs", "sealctl.dev/cleanup"]),
+        ),
+        (
+            false,
+            json!(["sealctl.dev/cleanup", "theirs"]),
+            json!(["theirs"]),
+        ),
+    ] {
+        let effect = Effect::WriteFinalizer { present };
+        let (answer, asked) = world.perform(&effect, vec![seen(before), good("9")]).await;
+        assert!(matches!(answer, Answer::Wrote { .. }), "{answer:?}");
+        let patch = json!({"metadata": {"uid": "u1", "resourceVersion": "8", "finalizers": after}});
+        assert_eq!(asked[1].body, patch);
+        let (_, asked) = world.perform(&effect, vec![seen(after)]).await;
+        assert_eq!(asked.len(), 1, "it is so already");
+        let other = json!({"metadata": {"uid": "u2", "finalizers": ["sealctl.dev/cleanup"]}});
+        let (answer, _) = world.perform(&effect, vec![bad(200, other)]).await;
+        assert_eq!(answer, Answer::Deleted);
+    }
+}
+
+#[tokio::test]
+async fn the_record_of_another_sealed_env_is_not_deleted() {
+    let world = World::new();
+    let record = |owner: &str, uid: &str| {
+        let meta = json!({
+            "uid": "s1", "labels": {"sealctl.dev/owner": owner}, "annotations": {"sealctl.dev/owner-uid": uid}
+        });
+        (200, json!({ "metadata": meta }).to_string())
+    };
+    for (owner, uid, requests) in [("polls", "u1", 2), ("polls", "u0", 1), ("other", "u1", 1)] {
+        let answers = vec![record(owner, uid), good("9")];
+        let (answer, asked) = world.perform(&Effect::DeleteRecord, answers).await;
+        assert_eq!(answer, Answer::Deleted);
+        assert_eq!(asked.len(), requests, "{owner} {uid}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_gone_already_counts_as_deleted_and_another_uid_does_not() {
     let world = World::new();
     let effect = Effect::DeleteObject {

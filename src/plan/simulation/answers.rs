@@ -131,6 +131,9 @@ impl Seald {
                 let job = world.jobs.get_mut(&name).unwrap();
                 job.held = false;
                 job.version = version.clone();
+                if job.deleting {
+                    world.jobs.remove(&name);
+                }
                 world.log.push(format!("release {name}"));
                 world.announce_job(&name);
                 Answer::Wrote {
@@ -138,7 +141,42 @@ impl Seald {
                     changed_at: None,
                 }
             }
+            Effect::DeleteJob { name, version } => {
+                let former = world.jobs.get(&name).map(|job| job.version.clone());
+                if let Err(failure) = self.guard(former.as_ref(), &Guard::Update(version)) {
+                    return Answer::Failed(failure);
+                }
+                let version = world.fresh_version(former.as_ref().map(|v| v.uid.as_str()));
+                let job = world.jobs.get_mut(&name).unwrap();
+                (job.deleting, job.version) = (true, version);
+                if !job.held {
+                    world.jobs.remove(&name);
+                }
+                world.log.push(format!("delete {name}"));
+                world.announce_job(&name);
+                Answer::Deleted
+            }
+            Effect::DeleteRecord => {
+                if world.records.remove(&name).is_some() {
+                    world.log.push("delete record".into());
+                }
+                Answer::Deleted
+            }
+            Effect::WriteFinalizer { present } => {
+                let Some(doc) = world.docs.get_mut(&name).filter(|doc| !doc.life.is_over()) else {
+                    return Answer::Deleted;
+                };
+                doc.life.held = present;
+                world.log.push(format!("finalizer {present}"));
+                Answer::Wrote {
+                    version: world.fresh_version(Some("document")),
+                    changed_at: None,
+                }
+            }
             Effect::WriteStatus(status) => {
+                if world.docs[&name].life.is_over() {
+                    return Answer::Failed(stale());
+                }
                 if world.status.get(&name) != Some(&*status) {
                     world.log.push("status".into());
                 }

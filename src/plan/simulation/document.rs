@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::digest::{Digest, DigestKey};
 use crate::env::{After, ObjectKind, WorkloadKind, WorkloadRef, Workloads};
 use crate::plan::desired::{Desired, DesiredObject, DesiredSuperuser, value_digest};
-use crate::plan::effect::{DocumentSeen, Outcome, Refused, Resolution};
+use crate::plan::effect::{DocumentSeen, Life, Outcome, Refused, Resolution};
 use crate::plan::snapshot::ObjectId;
 use crate::reason::Reason;
 use crate::secret::Secret;
@@ -23,6 +23,7 @@ pub(super) struct Doc {
     pub(super) workloads: Workloads,
     pub(super) superuser: Option<(String, After)>,
     pub(super) suspend: bool,
+    pub(super) life: Life,
     pub(super) requested_at: Option<String>,
     pub(super) bootstrap_id: Option<String>,
     pub(super) refused: Option<Refused>,
@@ -44,6 +45,7 @@ impl Doc {
             },
             superuser: None,
             suspend: false,
+            life: Life::default(),
             requested_at: None,
             bootstrap_id: None,
             refused: None,
@@ -86,6 +88,7 @@ impl Doc {
         DocumentSeen {
             generation: self.generation,
             suspend: self.suspend,
+            life: self.life,
             commit: None,
             requested_at: self.requested_at.clone(),
             bootstrap_id: self.bootstrap_id.clone(),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{is_our_job, record, release};
+use super::{is_our_job, look_at_job, record, release};
 use crate::plan::desired::DesiredSuperuser;
 use crate::plan::effect::{Effect, Look};
 use crate::plan::next::Next;
@@ -43,6 +43,27 @@ impl Leftovers<'_> {
         let running = self.jobs().any(|job| job.state == JobState::Running);
         running.then_some(Next::Wait(None))
     }
+}
+
+/// Removes everything that runs have left, and the run that is under way: with the SealedEnv nobody is left
+/// to follow it. `None` when nothing is left.
+pub(in crate::plan) fn remove(state: &State) -> Option<Next> {
+    if let Some(next) = look_at_job(state) {
+        return Some(next);
+    }
+    let Some(jobs) = &state.jobs else {
+        return Some(Next::Wait(None));
+    };
+    let mut ours = jobs.values().filter(|job| is_our_job(state, job));
+    let delete = |job: &JobSeen| {
+        let (name, version) = (job.name.clone(), job.version.clone());
+        match (job.deleting, job.held) {
+            (false, _) => Some(Next::Act(Effect::DeleteJob { name, version })),
+            (true, true) => Some(Next::Act(Effect::ReleaseJob { name, version })),
+            (true, false) => None,
+        }
+    };
+    ours.find_map(delete).or_else(|| clean_up(state))
 }
 
 /// Deletes the credentials, when they are there.
