@@ -10,6 +10,7 @@ mod document;
 mod index;
 mod interest;
 mod mirroring;
+
 mod process;
 mod reconcile;
 mod report;
