@@ -65,7 +65,7 @@ TOOLS_PID=
 start_tools() {
   : >"$LOGS/tools.log"
   setsid bash -c 'set -o pipefail; tests/cluster/tools/build.sh etcd kubernetes kwok sops 2>&1 | tee -a "$1" \
-    | grep --line-buffered -v "^/" | sed -u "s/^/  [servers] /"' build "$LOGS/tools.log" &
+    | sed -u "/^\//d; s/^/  [servers] /"' build "$LOGS/tools.log" &
   TOOLS_PID=$!
 }
 stop_tools() { if [ -n "$TOOLS_PID" ]; then kill -TERM -- "-$TOOLS_PID" 2>/dev/null || true; fi; }
