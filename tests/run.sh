@@ -166,7 +166,7 @@ done
 
 check_machine
 mkdir -p "$LOGS"
-rm -f "$LOGS"/*.log
+for name in "${STEPS[@]}"; do if selected "$name"; then rm -f "$LOGS/$name.log"; fi; done
 trap stop_tools EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
