@@ -138,7 +138,12 @@ impl Original {
 /// [`FileError::Io`], or [`FileError::TooLarge`] for a longer file.
 pub fn read(path: &Path, limit: u64) -> Result<Secret, FileError> {
     let file = File::open(path).map_err(FileError::io("read", path))?;
-    read_from(file, limit, path)
+    // A little more than it holds, so that the end is found without growing. Pipes have no length.
+    let expected = match file.metadata() {
+        Ok(metadata) if metadata.is_file() && metadata.len() > 0 => metadata.len() + 64,
+        _ => limit,
+    };
+    read_into(file, limit, path, expected)
 }
 
 /// Reads at most `limit` bytes of `input`; `name` stands in errors.
@@ -147,8 +152,20 @@ pub fn read(path: &Path, limit: u64) -> Result<Secret, FileError> {
 ///
 /// As [`read`].
 pub fn read_from(input: impl io::Read, limit: u64, name: &Path) -> Result<Secret, FileError> {
-    // The capacity is fixed beforehand, so that no half-read copy is left behind by growing.
-    let mut bytes = Vec::with_capacity(usize::try_from(limit).unwrap_or(usize::MAX).min(1 << 21));
+    read_into(input, limit, name, limit)
+}
+
+/// Reads into a buffer for `expected` bytes.
+fn read_into(
+    input: impl io::Read,
+    limit: u64,
+    name: &Path,
+    expected: u64,
+) -> Result<Secret, FileError> {
+    // The capacity is fixed beforehand, so that no half-read copy is left behind by growing. No more
+    // than needed: the whole buffer is wiped.
+    let capacity = usize::try_from(limit.min(expected)).unwrap_or(usize::MAX);
+    let mut bytes = Vec::with_capacity(capacity.min(1 << 21));
     let read = input
         .take(limit.saturating_add(1))
         .read_to_end(&mut bytes)

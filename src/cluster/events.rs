@@ -3,6 +3,7 @@
 //! A bounded queue takes them; when it is full they are dropped and counted. They are sent once, since
 //! everything that a person must act on stands in the status as well.
 
+use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -17,6 +18,8 @@ use crate::vocabulary;
 
 /// Length of the queue.
 const QUEUE: usize = 1000;
+/// Events on their way at once: one after the other they would come late when much happens.
+const AT_ONCE: usize = 16;
 /// Longest note in bytes.
 const LONGEST_NOTE: usize = 1024;
 /// Longest reason and action in bytes.
@@ -123,24 +126,32 @@ impl Events {
 
 impl Recorder {
     /// Sends until every [`Events`] is dropped. What the server refuses is dropped and counted.
-    pub async fn run(mut self) {
-        while let Some(note) = self.queue.recv().await {
-            let namespace = note.regarding.place.namespace.clone();
-            let place = Place {
-                kind: Kind::Event,
-                namespace: Some(namespace.unwrap_or_else(|| "default".into())),
-                name: String::new(),
-            };
-            let body = Secret::from(body(&note, &place, &self.instance).to_string());
-            if self
-                .requests
-                .create(&place, vocabulary::MANAGER, body)
-                .await
-                .is_err()
-            {
-                self.requests.metrics().events_dropped.inc();
-            }
-        }
+    pub async fn run(self) {
+        let Self {
+            queue,
+            requests,
+            instance,
+        } = self;
+        let notes = stream::unfold(queue, async |mut queue| {
+            queue.recv().await.map(|note| (note, queue))
+        });
+        notes
+            .for_each_concurrent(AT_ONCE, |note| send(&requests, &instance, note))
+            .await;
+    }
+}
+
+async fn send(requests: &Requests, instance: &str, note: Note) {
+    let namespace = note.regarding.place.namespace.clone();
+    let place = Place {
+        kind: Kind::Event,
+        namespace: Some(namespace.unwrap_or_else(|| "default".into())),
+        name: String::new(),
+    };
+    let body = Secret::from(body(&note, &place, instance).to_string());
+    let sent = requests.create(&place, vocabulary::MANAGER, body).await;
+    if sent.is_err() {
+        requests.metrics().events_dropped.inc();
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 /// Fewest requests in flight.
 const FLOOR: u32 = 4;
 /// Most requests in flight.
-const CEILING: u32 = 64;
+pub const CEILING: u32 = 64;
 /// With what a process begins.
 const START: u32 = 8;
 /// Answers faster than this are never a sign of load, however their times vary.

@@ -106,28 +106,38 @@ impl Reconciler {
 
     /// Works until the router drops the other end of `inbox`, or this process may no longer write.
     pub(super) async fn run(mut self, mut inbox: UnboundedReceiver<Notice>) {
+        let working = self.shell.working.clone();
         loop {
-            let events = tokio::select! {
+            let woken = tokio::select! {
                 biased;
                 notice = inbox.recv() => match notice {
-                    Some(notice) => {
-                        let notices = drain(notice, &mut inbox);
-                        self.events(notices).await
-                    }
+                    Some(notice) => Some(notice),
                     None => break,
                 },
-                () = tokio::time::sleep_until(self.next_moment()) => self.due().await,
+                () = tokio::time::sleep_until(self.next_moment()) => None,
             };
-            let turn = AssertUnwindSafe(self.turn(events, &mut inbox))
-                .catch_unwind()
-                .await;
-            match turn {
+            // Never closed. What is done meanwhile is boxed: a SealedEnv at rest takes little memory.
+            let _place = working.acquire().await;
+            let turn = AssertUnwindSafe(Box::pin(self.work(woken, &mut inbox)));
+            match turn.catch_unwind().await {
                 Ok(Turn::Done) => {}
                 Ok(Turn::MayNotWrite) => break,
-                Err(_) => self.recover().await,
+                Err(_) => Box::pin(self.recover()).await,
             }
         }
         self.shell.release(&self.key);
+    }
+
+    /// One turn: with what was told, or what the clock asks for.
+    async fn work(&mut self, woken: Option<Notice>, inbox: &mut UnboundedReceiver<Notice>) -> Turn {
+        let events = match woken {
+            Some(notice) => {
+                let notices = drain(notice, inbox);
+                self.events(notices).await
+            }
+            None => self.due().await,
+        };
+        self.turn(events, inbox).await
     }
 
     /// Steps and performs until nothing is asked for any more.

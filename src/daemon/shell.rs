@@ -37,6 +37,9 @@ pub(super) struct Shell {
     pub(super) managed: Managed,
     /// Claims on objects.
     pub(super) claims: Claims,
+    /// Places for SealedEnvs at work: as many as there may be requests in flight. More would only wait
+    /// longer, each with its plaintext in memory.
+    pub(super) working: Arc<Semaphore>,
     /// Bounds the decrypting to the processors.
     pub(super) resolving: Semaphore,
     /// Numbers.

@@ -20,6 +20,7 @@ use super::shell::Shell;
 use crate::cluster::client::Requests;
 use crate::cluster::events::Events;
 use crate::cluster::lease::Leadership;
+use crate::cluster::limiter::CEILING;
 use crate::cluster::mirror::{Mirroring, Sources};
 use crate::cluster::watch::{self as watching, Watched};
 use crate::env::WorkloadKind;
@@ -97,6 +98,7 @@ async fn lead(parts: Parts) -> End {
         sources: sources.clone(),
         managed: Managed::default(),
         claims: Claims::default(),
+        working: Arc::new(Semaphore::new(CEILING as usize)),
         resolving: Semaphore::new(std::thread::available_parallelism().map_or(2, Into::into)),
         metrics: metrics.clone(),
     });

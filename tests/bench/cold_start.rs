@@ -1,5 +1,6 @@
 //! Cold start: 1,000 SealedEnvs lie in the cluster, seald starts. And the restart when everything is in place.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -91,6 +92,7 @@ async fn cold_start(stage: &Stage) -> Run {
     let writes = await_all(&mut seald, &mut log).await;
     let processor = seald.processor().as_secs_f64();
     let peak = seald.peak();
+    progress(&format!("  {}", by_resource(&writes)));
     check_ready(stage).await;
     seald.stop().await;
     let last = writes
@@ -147,6 +149,25 @@ async fn await_all(seald: &mut Seald, log: &mut AuditLog) -> Vec<Write> {
             seald.process.log()
         );
     }
+}
+
+/// How many writes of which kind, with the status of those that were refused.
+fn by_resource(writes: &[Write]) -> String {
+    let mut counts = BTreeMap::new();
+    for write in writes {
+        let refused = match write.status {
+            200..300 => String::new(),
+            status => format!(" ({status})"),
+        };
+        *counts
+            .entry(format!("{}{refused}", write.resource))
+            .or_insert(0) += 1;
+    }
+    let counts: Vec<String> = counts
+        .into_iter()
+        .map(|(resource, count)| format!("{count} {resource}"))
+        .collect();
+    counts.join(", ")
 }
 
 /// Every SealedEnv says that it is ready, and every Secret is there.
