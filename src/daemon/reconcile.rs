@@ -362,6 +362,8 @@ impl Reconciler {
             .observe(took.as_secs_f64());
         super::report::show(metrics, &self.key, state);
         self.shell
+            .show_pending(&self.key, super::report::waiting(state));
+        self.shell
             .managed
             .report(metrics, &self.key, state.status());
     }

@@ -112,16 +112,12 @@ pub(super) fn show(metrics: &Metrics, key: &Key, state: &State) {
         )]
         seconds.set(moment.as_second() as f64);
     }
-    let waiting = |kind: RolloutState| {
-        state
-            .status()
-            .rollouts
-            .iter()
-            .filter(|rollout| rollout.state == kind)
-            .count()
-    };
-    metrics
-        .queue_depth
-        .get_or_create(&crate::telemetry::metrics::ByQueue::new("rollouts"))
-        .set(i64::try_from(waiting(RolloutState::Waiting)).unwrap_or(i64::MAX));
+}
+
+/// How many workloads of a SealedEnv wait for their turn.
+pub(super) fn waiting(state: &State) -> usize {
+    let rollouts = state.status().rollouts.iter();
+    rollouts
+        .filter(|rollout| rollout.state == RolloutState::Waiting)
+        .count()
 }

@@ -8,11 +8,36 @@ use crate::plan::snapshot::ObjectId;
 /// A SealedEnv: namespace and name.
 pub(super) type Key = (String, String);
 
+/// A number for each SealedEnv, and their sum.
+#[derive(Debug, Default)]
+pub(super) struct Tally(Mutex<BTreeMap<Key, usize>>);
+
+impl Tally {
+    /// Sets the number of one SealedEnv and gives the new sum.
+    pub(super) fn set(&self, key: &Key, count: usize) -> usize {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if count == 0 {
+            all.remove(key);
+        } else {
+            all.insert(key.clone(), count);
+        }
+        all.values().sum()
+    }
+
+    fn sum(&self) -> usize {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .sum()
+    }
+}
+
 /// Counts the workloads that are rolled at once.
 #[derive(Debug)]
 pub(super) struct Slots {
     limit: usize,
-    rolling: Mutex<BTreeMap<Key, usize>>,
+    rolling: Tally,
 }
 
 impl Slots {
@@ -20,24 +45,18 @@ impl Slots {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
-            rolling: Mutex::default(),
+            rolling: Tally::default(),
         }
     }
 
     /// How many more may be rolled now.
     pub(super) fn free(&self) -> usize {
-        let rolling = self.rolling.lock().unwrap_or_else(PoisonError::into_inner);
-        self.limit.saturating_sub(rolling.values().sum())
+        self.limit.saturating_sub(self.rolling.sum())
     }
 
     /// Says how many workloads of one SealedEnv are being rolled.
     pub(super) fn report(&self, key: &Key, count: usize) {
-        let mut rolling = self.rolling.lock().unwrap_or_else(PoisonError::into_inner);
-        if count == 0 {
-            rolling.remove(key);
-        } else {
-            rolling.insert(key.clone(), count);
-        }
+        self.rolling.set(key, count);
     }
 }
 

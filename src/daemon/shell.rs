@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use super::config::Config;
 use super::index::Index;
 use super::report::Managed;
-use super::shared::{Claims, Key, Slots};
+use super::shared::{Claims, Key, Slots, Tally};
 use crate::cluster::client::Requests;
 use crate::cluster::events::Events;
 use crate::cluster::lease::Leadership;
@@ -35,6 +35,8 @@ pub(super) struct Shell {
     pub(super) slots: Slots,
     /// How many objects are in place.
     pub(super) managed: Managed,
+    /// Workloads that wait for their turn.
+    pub(super) pending: Tally,
     /// Claims on objects.
     pub(super) claims: Claims,
     /// Places for SealedEnvs at work: as many as there may be requests in flight. More would only wait
@@ -52,9 +54,18 @@ impl Shell {
         !*self.stopping.borrow() && self.leadership.borrow().holds()
     }
 
+    /// Says how many workloads of one SealedEnv wait for their turn.
+    pub(super) fn show_pending(&self, key: &Key, count: usize) {
+        let sum = self.pending.set(key, count);
+        self.metrics
+            .rollouts_pending
+            .set(i64::try_from(sum).unwrap_or(i64::MAX));
+    }
+
     /// Frees what a SealedEnv held.
     pub(super) fn release(&self, key: &Key) {
         self.slots.report(key, 0);
+        self.show_pending(key, 0);
         self.claims.release(key);
         self.managed.forget(&self.metrics, key);
     }

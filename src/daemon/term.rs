@@ -15,7 +15,7 @@ use super::index::Index;
 use super::mirroring::Mirror;
 use super::report::Managed;
 use super::router::{Collection, Router};
-use super::shared::{Claims, Slots};
+use super::shared::{Claims, Slots, Tally};
 use super::shell::Shell;
 use crate::cluster::client::Requests;
 use crate::cluster::events::Events;
@@ -98,6 +98,7 @@ async fn lead(parts: Parts) -> End {
         sources: sources.clone(),
         managed: Managed::default(),
         claims: Claims::default(),
+        pending: Tally::default(),
         working: Arc::new(Semaphore::new(CEILING as usize)),
         resolving: Semaphore::new(std::thread::available_parallelism().map_or(2, Into::into)),
         metrics: metrics.clone(),

@@ -53,10 +53,6 @@ labels!(
     ByRequest { verb, code }
 );
 labels!(
-    /// Which kind of object.
-    ByKind { kind }
-);
-labels!(
     /// Which kind of object was listed again, and why.
     ByRelist { kind, reason }
 );
@@ -71,14 +67,6 @@ labels!(
 labels!(
     /// Which condition of which SealedEnv.
     ByCondition { namespace, name, r#type, status }
-);
-labels!(
-    /// Which workload was rolled, and how that ended.
-    ByRollout { namespace, kind, name, result }
-);
-labels!(
-    /// Which queue.
-    ByQueue { queue }
 );
 
 /// All metrics of seald. Clones share the numbers.
@@ -107,28 +95,16 @@ pub struct Metrics {
     pub managed_objects: Family<ByPlace, Gauge>,
     /// Objects that were not as they should be and were restored.
     pub drift_corrections: Family<ByPlace, Counter>,
-    /// Rollouts that ended.
-    pub rollouts: Family<ByRollout, Counter>,
-    /// Rollouts that are followed.
-    pub rollouts_in_progress: Family<ByKind, Gauge>,
     /// Workloads that wait for their turn.
     pub rollouts_pending: Gauge,
-    /// Superuser Jobs that ended.
-    pub bootstrap_jobs: Family<ByResult, Counter>,
     /// 1 for the leader.
     pub leader: Gauge,
     /// Effects that were not performed.
     pub effects_dropped: Family<ByReason, Counter>,
-    /// Length of queues.
-    pub queue_depth: Family<ByQueue, Gauge>,
     /// Requests to the API server.
     pub api_requests: Family<ByRequest, Counter>,
     /// Collections that were listed again.
     pub relists: Family<ByRelist, Counter>,
-    /// Age of the view of a collection.
-    pub cache_age: Family<ByKind, Seconds>,
-    /// Passes put off since the view was older than an own write.
-    pub stale_skips: Counter,
     /// Events that found no room.
     pub events_dropped: Counter,
     /// Panics that were caught.
@@ -156,17 +132,11 @@ impl Metrics {
             decrypts: Family::default(),
             managed_objects: Family::default(),
             drift_corrections: Family::default(),
-            rollouts: Family::default(),
-            rollouts_in_progress: Family::default(),
             rollouts_pending: Gauge::default(),
-            bootstrap_jobs: Family::default(),
             leader: Gauge::default(),
             effects_dropped: Family::default(),
-            queue_depth: Family::default(),
             api_requests: Family::default(),
             relists: Family::default(),
-            cache_age: Family::default(),
-            stale_skips: Counter::default(),
             events_dropped: Counter::default(),
             panics: Counter::default(),
             process_cpu: Counter::default(),
@@ -208,7 +178,6 @@ impl Metrics {
         self.conditions.clear();
         self.last_success.clear();
         self.managed_objects.clear();
-        self.rollouts_in_progress.clear();
         self.rollouts_pending.set(0);
     }
 
@@ -247,26 +216,10 @@ impl Metrics {
             "Objects that were restored",
             boxed(&self.drift_corrections),
         );
-        add("rollouts", "Rollouts that ended", boxed(&self.rollouts));
-        add(
-            "rollouts_in_progress",
-            "Rollouts that are followed",
-            boxed(&self.rollouts_in_progress),
-        );
         add(
             "rollouts_pending",
             "Workloads that wait for their turn",
             boxed(&self.rollouts_pending),
-        );
-        add(
-            "bootstrap_jobs",
-            "Superuser Jobs that ended",
-            boxed(&self.bootstrap_jobs),
-        );
-        add(
-            "stale_skips",
-            "Passes put off for a stale view",
-            boxed(&self.stale_skips),
         );
         add("panics", "Panics that were caught", boxed(&self.panics));
     }
@@ -312,21 +265,11 @@ impl Metrics {
             boxed(&self.effects_dropped),
         );
         add(
-            "workqueue_depth",
-            "Length of queues",
-            boxed(&self.queue_depth),
-        );
-        add(
             "api_requests",
             "Requests to the API server",
             boxed(&self.api_requests),
         );
         add("relists", "Collections listed again", boxed(&self.relists));
-        add(
-            "cache_age_seconds",
-            "Age of the view",
-            boxed(&self.cache_age),
-        );
         add(
             "events_dropped",
             "Events that found no room",
