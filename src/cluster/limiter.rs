@@ -14,8 +14,9 @@ use tokio::time::{Instant, sleep_until};
 const FLOOR: u32 = 4;
 /// Most requests in flight.
 pub const CEILING: u32 = 64;
-/// With what a process begins.
-const START: u32 = 8;
+/// With what a process begins: twice what brings an API server on two cores to its limit, since a wave of
+/// restarts is over before the number could grow.
+const START: u32 = 32;
 /// Answers faster than this are never a sign of load, however their times vary.
 const QUICK: Duration = Duration::from_millis(50);
 
