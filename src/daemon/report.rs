@@ -94,10 +94,12 @@ pub(super) fn show(metrics: &Metrics, key: &Key, state: &State) {
             (Truth::Unknown, "Unknown"),
         ] {
             let label = ByCondition::new(namespace, name, condition.kind.as_str(), word);
-            metrics
-                .conditions
-                .get_or_create(&label)
-                .set(i64::from(condition.truth == truth));
+            // A status that never held has no series: there are many SealedEnvs.
+            if condition.truth == truth {
+                metrics.conditions.get_or_create(&label).set(1);
+            } else if let Some(former) = metrics.conditions.get(&label) {
+                former.set(0);
+            }
         }
     }
     let verified = state.status().last_verified_time;

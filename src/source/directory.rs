@@ -167,6 +167,8 @@ impl Changes {
         self.watch_folders();
         match heard {
             Ok(Some(())) => {
+                // The look that follows covers what was heard together with this.
+                while self.changes.try_recv().is_ok() {}
                 self.quiet_until = Some(Instant::now() + DEBOUNCE);
                 Wakeup::Changed
             }

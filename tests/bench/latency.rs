@@ -19,14 +19,14 @@ use super::rig::Cluster;
 use super::stage::Stage;
 
 const FIGURE: &str = "latency";
-const SAMPLES: u64 = 60;
+const SAMPLES: u64 = 50;
 const RUNS: usize = 3;
 /// How many SealedEnvs there are while one of them is changed.
 const COUNT: usize = 1000;
 /// How many files the directory holds while one of them is changed.
 const FILES: usize = 20;
-/// More than seald's debounce, and a little different each time.
-const BETWEEN: Duration = Duration::from_millis(320);
+/// More than seald's debounce of a file's second event, and a little different each time.
+const BETWEEN: Duration = Duration::from_millis(550);
 
 /// Times of one run, in milliseconds.
 struct Run {
@@ -127,7 +127,8 @@ async fn file_run(stage: &Stage, run: usize) -> Run {
     )
     .await;
     let path = documents::file_of(stage.project(), run);
-    let beside = stage.project().join("new");
+    // Outside of what seald watches.
+    let beside = stage.cluster.plane().dir().join("new");
     let mut times = Run {
         seen: Vec::new(),
         sent: Vec::new(),
