@@ -14,6 +14,8 @@ use super::world::{Doc, SOON, World};
 
 /// Runs at a time: what takes time in one is waiting for controllers.
 const AT_ONCE: usize = 4;
+/// How long a rollout is under way.
+const UNDER_WAY: std::time::Duration = std::time::Duration::from_millis(500);
 
 fn doc(password: &str) -> Doc {
     Doc::web(password).superuser("of-the-superuser")
@@ -33,6 +35,9 @@ impl Run {
         let proxy = Proxy::start(&world.cluster).await;
         let web = deployment("web")
             .reads_env_from_secret("web-secrets")
+            // Long enough for one report of the rollout under way, too short for two: so the number of
+            // writes is the same in every run.
+            .ready_after(UNDER_WAY)
             .clones_say("created");
         world
             .cluster
