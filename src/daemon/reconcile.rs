@@ -306,10 +306,12 @@ impl Reconciler {
             return self.take(held).await;
         }
         if self.retry_identity.is_some_and(|moment| now >= moment) {
-            self.retry_identity = None;
             return match self.documents.read_again().await {
                 Some(reading) => self.document_events(reading),
-                None => Vec::new(),
+                None => {
+                    self.retry_identity = Some(now + RETRY_IDENTITY);
+                    Vec::new()
+                }
             };
         }
         if now >= self.resync {
@@ -391,6 +393,9 @@ impl Reconciler {
         if let Some(reading) = self.documents.read_again().await {
             self.pending = self.document_events(reading);
             self.wake = Some(Instant::now());
+        } else {
+            // Nobody will send the document again, so it is read until that works.
+            self.retry_identity = Some(Instant::now() + RETRY_IDENTITY);
         }
     }
 }

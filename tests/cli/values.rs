@@ -174,6 +174,22 @@ fn derived_values_and_paths_can_be_read() {
 }
 
 #[test]
+fn a_value_is_not_typed_into_a_template_where_it_would_stay_in_clear() {
+    let sandbox = Sandbox::project();
+    sandbox.replace(
+        DEV,
+        "secrets:",
+        "derived:\n  URL: \"x://{{ HOST }}\"\n\nsecrets:",
+    );
+    sandbox.run(&["encrypt", "-y", DEV]).ok();
+    sandbox.refuses(
+        &["set", "URL=x://canary", "-e", "dev"],
+        2,
+        &["URL is composed from other values"],
+    );
+}
+
+#[test]
 fn an_absent_key_is_a_no_with_nothing_on_stdout_and_a_near_name() {
     let sandbox = Sandbox::project();
     let ran = sandbox.refuses(

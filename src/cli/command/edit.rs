@@ -113,7 +113,8 @@ fn in_editor(
     opened: &Opened,
     subject: &Subject,
 ) -> Result<Outcome, CommandError> {
-    let mut buffer = Buffer::open(session, source, subject.key.is_some(), &subject.text)?;
+    let key = subject.key.as_ref().map(ToString::to_string);
+    let mut buffer = Buffer::open(session, source, key.as_deref(), &subject.text)?;
     loop {
         buffer.edit(session)?;
         let typed = buffer.read()?;

@@ -237,6 +237,9 @@ fn change(
     let (mut plain, mut lines) = (before.clone(), Vec::new());
     for assignment in assignments {
         let section = section(opened.tree(), assignment, args.config);
+        if let Some(("derived", _)) = section {
+            return Err(composed(&assignment.shown));
+        }
         let path = match (&assignment.name, section) {
             (Some(name), Some((section, _))) => TreePath::of([section, name.as_str()]),
             _ => assignment.path.clone(),
@@ -269,6 +272,17 @@ fn change(
         store::seal_again(source, opened.sealed(), &change)?,
         lines,
     )))
+}
+
+/// A derived value is a template in clear: a value typed into it would not be sealed.
+fn composed(key: &str) -> CommandError {
+    CommandError::new(
+        "E0211",
+        Exit::Usage,
+        format!("{key} is composed from other values"),
+    )
+    .why("it stands in derived, which is not sealed")
+    .fix("sealctl set one of the values that it is composed from, or sealctl edit")
 }
 
 /// Where a name stands or will stand, and whether it stands there already.

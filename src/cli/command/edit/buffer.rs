@@ -26,12 +26,12 @@ impl Buffer {
     pub(super) fn open(
         session: &Session,
         source: &Source,
-        one_value: bool,
+        key: Option<&str>,
         text: &Secret,
     ) -> Result<Self, CommandError> {
         let places = session.environ.scratch_places();
-        let label = label(source, one_value);
-        let name = if one_value {
+        let label = label(source, key);
+        let name = if key.is_some() {
             "value.txt"
         } else {
             "document.yaml"
@@ -105,11 +105,12 @@ impl Buffer {
     }
 }
 
-/// A name for the buffers of this document, without its path in it.
-fn label(source: &Source, one_value: bool) -> String {
+/// A name for the buffers of this document, or of one key of it, without path and key in it.
+fn label(source: &Source, key: Option<&str>) -> String {
     let path = source.path().unwrap_or_default();
-    let kind: &[u8] = if one_value { b"value" } else { b"document" };
-    let digest = Digest::combine([path.as_os_str().as_encoded_bytes(), kind]);
+    let mut parts = vec![path.as_os_str().as_encoded_bytes()];
+    parts.extend(key.map(str::as_bytes));
+    let digest = Digest::combine(parts);
     format!("edit-{}", digest.short(16))
 }
 
