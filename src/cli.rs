@@ -60,12 +60,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // No core dump and no debugger of the same user sees what is opened here.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let environ = Environ::of_process();
-    let matches = match Cli::command().try_get_matches_from(arguments) {
-        Ok(matches) => matches,
-        Err(error) => return usage(&error),
-    };
-    let cli = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => cli,
+    let (cli, matches) = match parse(&arguments.into_iter().collect::<Vec<_>>()) {
+        Ok(parsed) => parsed,
         Err(error) => return usage(&error),
     };
     let ui = Ui::new(cli.globals.manners(), cli.globals.colour(), &environ);
@@ -77,6 +73,22 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let result = dispatch(&mut session, cli.command);
     conclude(&mut session, result)
+}
+
+/// Reads the command line. A correct one that begins with its verb needs no other verb; everything
+/// else, help and errors included, is left to the whole tree, which takes longer to build than a
+/// small file takes to open.
+fn parse(arguments: &[OsString]) -> Result<(Cli, ArgMatches), clap::Error> {
+    let read = |tree: clap::Command| {
+        let matches = tree.try_get_matches_from(arguments)?;
+        Ok((Cli::from_arg_matches(&matches)?, matches))
+    };
+    let verb = arguments.get(1).and_then(|word| word.to_str());
+    let quick = verb.and_then(args::only).map(read);
+    match quick {
+        Some(Ok(parsed)) => Ok(parsed),
+        Some(Err(_)) | None => read(Cli::command()),
+    }
 }
 
 /// Prints what clap has to say. Help and version are no failures.

@@ -270,8 +270,21 @@ impl Source {
 pub(crate) struct Known {
     /// Those that could be read.
     pub(crate) identities: Vec<Identity>,
-    /// One line per source.
-    tried: Vec<String>,
+    /// What every source gave.
+    tried: Vec<Tried>,
+}
+
+/// What a source of identities gave.
+struct Tried {
+    source: String,
+    given: Given,
+}
+
+enum Given {
+    /// The identity of this number. Its public half takes long to compute and stands in errors only.
+    Identity(usize),
+    /// What was wrong with it.
+    Problem(String),
 }
 
 impl Known {
@@ -280,31 +293,42 @@ impl Known {
         let Identities { found, problems } = Sources::of_process().collect(recipients);
         let (mut identities, mut tried) = (Vec::new(), Vec::new());
         for one in found {
-            let source = identity::tilde(session, &one.source);
-            match Identity::parse(&one.text) {
+            let given = match Identity::parse(&one.text) {
                 Ok(identity) => {
-                    let arrow = session.ui.symbols().arrow;
-                    tried.push(format!(
-                        "{source}  {arrow} {}",
-                        identity.recipient().short()
-                    ));
                     identities.push(identity);
+                    Given::Identity(identities.len() - 1)
                 }
-                Err(invalid) => tried.push(format!("{source}  {invalid}")),
-            }
+                Err(invalid) => Given::Problem(invalid.to_string()),
+            };
+            tried.push(Tried::new(session, &one.source, given));
         }
-        let problem = |one: &crate::keyring::Problem| {
-            format!("{}  {}", identity::tilde(session, &one.source), one.why)
+        let problem = |one: crate::keyring::Problem| {
+            Tried::new(session, &one.source, Given::Problem(one.why))
         };
-        tried.extend(problems.iter().map(problem));
+        tried.extend(problems.into_iter().map(problem));
         Self { identities, tried }
     }
 
-    fn with_tried(&self, mut error: CommandError) -> CommandError {
-        for line in &self.tried {
-            error = error.fact("tried", line);
+    /// `error` with one line per source.
+    fn with_tried(&self, session: &Session, mut error: CommandError) -> CommandError {
+        for Tried { source, given } in &self.tried {
+            let gave = match given {
+                Given::Problem(why) => why.clone(),
+                Given::Identity(number) => {
+                    let arrow = session.ui.symbols().arrow;
+                    format!("{arrow} {}", self.identities[*number].recipient().short())
+                }
+            };
+            error = error.fact("tried", format!("{source}  {gave}"));
         }
         error
+    }
+}
+
+impl Tried {
+    fn new(session: &Session, source: &str, given: Given) -> Self {
+        let source = identity::tilde(session, source);
+        Self { source, given }
     }
 }
 
@@ -351,7 +375,7 @@ impl Source {
             KeyError::NoIdentity { recipients } => {
                 let error = CommandError::new("E0101", Exit::NoIdentity, "no identity was found");
                 let error = known
-                    .with_tried(error)
+                    .with_tried(session, error)
                     .fact("readers", self.reader_names(recipients));
                 if known.tried.is_empty() {
                     return error
@@ -364,7 +388,7 @@ impl Source {
                 let what = format!("none of your identities can open {shown}");
                 let error = CommandError::new("E0112", Exit::NotReader, what);
                 let error = known
-                    .with_tried(error)
+                    .with_tried(session, error)
                     .fact("readers", self.reader_names(recipients));
                 match self.my_name(session, known) {
                     Some((name, environment)) => error.fix(format!(

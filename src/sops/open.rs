@@ -234,12 +234,8 @@ impl Sealed {
                 recipients: recipients(),
             });
         }
-        let own: Vec<_> = identities.iter().map(Identity::recipient).collect();
-        let is_own = |key: &&WrappedKey| own.iter().any(|own| own.as_str() == key.recipient);
-        // What the file says about a key is not proven, so every key is tried; ours first.
-        let (ours, others): (Vec<_>, Vec<_>) = self.metadata.age.iter().partition(is_own);
         let mut damaged = None;
-        for key in ours.into_iter().chain(others) {
+        for key in self.own_first(identities) {
             match unwrap(&key.armored, identities) {
                 Ok(Some(data_key)) => return Ok(data_key),
                 Ok(None) => {}
@@ -252,6 +248,18 @@ impl Sealed {
         Err(damaged.unwrap_or_else(|| KeyError::NotARecipient {
             recipients: recipients(),
         }))
+    }
+
+    /// The wrapped keys, those for `identities` first. What the file says about a key is not proven, so
+    /// none is left out.
+    fn own_first(&self, identities: &[Identity]) -> Vec<&WrappedKey> {
+        let mut keys: Vec<&WrappedKey> = self.metadata.age.iter().collect();
+        // A public key takes as long to compute as a wrapped key takes to be tried.
+        if keys.len() > 1 {
+            let own: Vec<_> = identities.iter().map(Identity::recipient).collect();
+            keys.sort_by_key(|key| !own.iter().any(|own| own.as_str() == key.recipient));
+        }
+        keys
     }
 
     /// Decrypts every value and checks the MAC.

@@ -23,21 +23,57 @@ pub enum Rule {
 /// A regular expression and how it was written.
 #[derive(Debug, Clone)]
 pub struct Pattern {
-    regex: Regex,
+    matcher: Matcher,
     text: String,
+}
+
+/// What a pattern comes down to.
+#[derive(Debug, Clone)]
+enum Matcher {
+    /// `^(one|two)$`: whole keys. Nearly every rule is of this kind, and a regular expression takes
+    /// longer to build than a file takes to open.
+    Names(Vec<String>),
+    /// Anything else.
+    Regex(Regex),
 }
 
 impl Pattern {
     fn new(text: &str) -> Result<Self, InvalidRule> {
-        let regex = Regex::new(&without_literal_spans(text));
-        let regex = regex.map_err(|_| InvalidRule::Pattern {
-            pattern: text.to_owned(),
-        })?;
+        let matcher = match whole_names(text) {
+            Some(names) => Matcher::Names(names),
+            None => Matcher::Regex(Regex::new(&without_literal_spans(text)).map_err(|_| {
+                InvalidRule::Pattern {
+                    pattern: text.to_owned(),
+                }
+            })?),
+        };
         Ok(Self {
-            regex,
+            matcher,
             text: text.to_owned(),
         })
     }
+
+    fn is_match(&self, text: &str) -> bool {
+        match &self.matcher {
+            Matcher::Names(names) => names.iter().any(|name| name == text),
+            Matcher::Regex(regex) => regex.is_match(text),
+        }
+    }
+}
+
+/// The names of a pattern `^name$` or `^(one|two)$`.
+fn whole_names(pattern: &str) -> Option<Vec<String>> {
+    let inner = pattern.strip_prefix('^')?.strip_suffix('$')?;
+    let names = match inner.strip_prefix('(') {
+        Some(group) => group.strip_suffix(')')?.split('|').collect(),
+        None => vec![inner],
+    };
+    let is_plain = |name: &&str| {
+        let stands_for_itself = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+        !name.is_empty() && name.bytes().all(stands_for_itself)
+    };
+    let all_plain = names.iter().all(is_plain);
+    all_plain.then(|| names.into_iter().map(str::to_owned).collect())
 }
 
 /// A selection rule that cannot be followed.
@@ -146,7 +182,7 @@ impl Rule {
                 key.ends_with(suffix)
             }
             Self::UnencryptedRegex(pattern) | Self::EncryptedRegex(pattern) => {
-                pattern.regex.is_match(key)
+                pattern.is_match(key)
             }
             Self::UnencryptedCommentRegex(_) | Self::EncryptedCommentRegex(_) => false,
         }
@@ -156,7 +192,7 @@ impl Rule {
     pub(super) fn hits_comment(&self, text: &str) -> bool {
         match self {
             Self::UnencryptedCommentRegex(pattern) | Self::EncryptedCommentRegex(pattern) => {
-                pattern.regex.is_match(text)
+                pattern.is_match(text)
             }
             _ => false,
         }
@@ -187,6 +223,38 @@ mod tests {
         assert!(rule.hits_key("metadata") && !rule.hits_key("dat"));
         let rule = Rule::environment().unwrap();
         assert!(rule.hits_key("secrets") && !rule.hits_key("secrets_old"));
+    }
+
+    #[test]
+    fn whole_names_are_told_from_other_patterns() {
+        let names = |pattern| whole_names(pattern).unwrap_or_default();
+        assert_eq!(names("^(secrets|password)$"), ["secrets", "password"]);
+        assert_eq!(names("^data$"), ["data"]);
+        for other in [
+            "^a|b$",
+            "^(a|b)",
+            "(a|b)$",
+            "^(a.|b)$",
+            "^(a)|(b)$",
+            "^(?i)a$",
+            "^a\\$",
+            "^(a|)$",
+            "^$",
+        ] {
+            assert_eq!(whole_names(other), None, "{other}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whole_names_hit_what_the_regular_expression_hits(
+            pattern in r"\^?\(?[ab_-]{0,2}(\|[ab]{0,2})?\)?\$?",
+            key in r"[ab_|-]{0,3}\n?",
+        ) {
+            if let (Some(names), Ok(regex)) = (whole_names(&pattern), Regex::new(&pattern)) {
+                proptest::prop_assert_eq!(names.contains(&key), regex.is_match(&key));
+            }
+        }
     }
 
     #[test]
