@@ -116,6 +116,57 @@ fn what_breaks_the_grammar_is_not_saved_and_not_lost() {
     );
 }
 
+/// Leaves a buffer behind that says `HOST: mine` and does not fit, then changes the file.
+fn leave_a_buffer_of_an_older_file(sandbox: &Sandbox) -> String {
+    let ran = edit(sandbox, "sed -i 's/HOST: .*/HOST: mine\\n  A=B: x/' \"$f\"");
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let kept = left(&ran).expect("the place of the buffer is named");
+    sandbox.run_with(&["set", "TOKEN", "-"], "newer").ok();
+    kept
+}
+
+fn throw_away(kept: &str) {
+    std::fs::remove_dir_all(std::path::Path::new(kept).parent().unwrap()).unwrap();
+}
+
+#[test]
+fn what_was_typed_over_an_older_file_is_not_resumed_by_yes_and_not_lost() {
+    let sandbox = Sandbox::project();
+    let kept = leave_a_buffer_of_an_older_file(&sandbox);
+    let before = (sandbox.files(), std::fs::read(&kept).unwrap());
+    for arguments in [&["edit", "-e", "dev"][..], &["edit", "-e", "dev", "--yes"]] {
+        let ran = sandbox.run_as(arguments, "", &[("EDITOR", OsStr::new("sed -i s/A=B/AB/"))]);
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        let words = ["E0544", "the file has changed since", &kept];
+        assert_hides(&ran.says(&words), "newer");
+        assert_eq!((sandbox.files(), std::fs::read(&kept).unwrap()), before);
+    }
+    throw_away(&kept);
+    edit(&sandbox, "sed -i 's/HOST: db/HOST: anew/' \"$f\"").ok();
+}
+
+#[test]
+fn on_a_terminal_what_was_typed_over_an_older_file_can_be_kept_resumed_and_thrown_away() {
+    let sandbox = Sandbox::project();
+    let kept = leave_a_buffer_of_an_older_file(&sandbox);
+    let line = format!("{} edit -e dev", env!("CARGO_BIN_EXE_sealctl"));
+    let answer = |letter, editor| {
+        let typed = [("[d]iscard it ?", letter)];
+        let (code, said) = on_terminal(&sandbox, &line, OsStr::new(editor), &typed);
+        assert_eq!(code, 0, "{said}");
+    };
+    answer("n\n", "sed -i 's/HOST: db/HOST: anew/'");
+    assert_eq!(sandbox.run(&["get", "HOST"]).ok().stdout, "anew");
+    assert_eq!(sandbox.run(&["get", "TOKEN"]).ok().stdout, "newer");
+    assert!(std::fs::read_to_string(&kept).unwrap().contains("mine"));
+    answer("g\n", "sed -i /A=B/d");
+    assert_eq!(sandbox.run(&["get", "HOST"]).ok().stdout, "mine");
+    assert!(std::fs::read(&kept).is_err(), "saved, so it is gone");
+    let kept = leave_a_buffer_of_an_older_file(&sandbox);
+    answer("d\n", "true");
+    assert!(std::fs::read(&kept).is_err());
+}
+
 #[test]
 fn an_editor_that_fails_saves_nothing_and_keeps_the_text() {
     let sandbox = Sandbox::project();

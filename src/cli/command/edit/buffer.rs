@@ -23,6 +23,11 @@ pub(super) struct Buffer {
 impl Buffer {
     /// A buffer with `text`, or the one that an earlier `edit` of the same document left behind, if the
     /// person wants it.
+    ///
+    /// # Errors
+    ///
+    /// When a question stays unanswered, or there is no place for a buffer. What was left behind is
+    /// still there then.
     pub(super) fn open(
         session: &Session,
         source: &Source,
@@ -30,24 +35,37 @@ impl Buffer {
         text: &Secret,
     ) -> Result<Self, CommandError> {
         let places = session.environ.scratch_places();
-        let label = label(source, key);
+        let label = Label::new(source, key);
         let name = if key.is_some() {
             "value.txt"
         } else {
             "document.yaml"
         };
-        if let Some(mut scratch) = places.find(&label) {
-            let question = format!(
-                "An earlier edit of {} was not saved. Go on with it?",
-                source.shown
-            );
+        let found = |label: &str| {
+            let scratch = places.find(label)?;
             let path = scratch.path().join(name);
-            if file::kind(&path).is_some() && session.ui.confirm(&question, "--yes")? {
-                return Ok(Self { scratch, path });
-            }
-            scratch.release();
+            Some(Self { scratch, path })
+        };
+        let earlier = match found(&label.of_base) {
+            Some(buffer) => buffer.go_on(session, source)?,
+            None => match found(&label.of_document) {
+                Some(buffer) => buffer.go_on_with_another_base(session, source)?,
+                None => None,
+            },
+        };
+        match earlier {
+            Some(buffer) => Ok(buffer),
+            None => Self::create(session, &label, name, text),
         }
-        let mut scratch = places.create(&label)?;
+    }
+
+    fn create(
+        session: &Session,
+        label: &Label,
+        name: &str,
+        text: &Secret,
+    ) -> Result<Self, CommandError> {
+        let mut scratch = session.environ.scratch_places().create(&label.of_base)?;
         if !scratch.is_in_memory() {
             session
                 .ui
@@ -57,6 +75,64 @@ impl Buffer {
         file::create(&path, text, file::PRIVATE)?;
         scratch.keep();
         Ok(Self { scratch, path })
+    }
+
+    /// Itself, if the person wants to go on with it; thrown away otherwise.
+    fn go_on(mut self, session: &Session, source: &Source) -> Result<Option<Self>, CommandError> {
+        let question = format!(
+            "An earlier edit of {} was not saved. Go on with it?",
+            source.shown
+        );
+        if self.holds_text() && session.ui.confirm(&question, "--yes")? {
+            return Ok(Some(self));
+        }
+        self.discard();
+        Ok(None)
+    }
+
+    /// As [`Self::go_on`], for a buffer made from another version of the file. Saving it would bring back
+    /// what that version said, so only a person can want that, and only once told.
+    fn go_on_with_another_base(
+        mut self,
+        session: &Session,
+        source: &Source,
+    ) -> Result<Option<Self>, CommandError> {
+        if !self.holds_text() {
+            self.discard();
+            return Ok(None);
+        }
+        let what = format!(
+            "an earlier edit of {} was not saved, and the file has changed since",
+            source.shown
+        );
+        let why = "going on with it would bring back what the file said then";
+        if !session.ui.can_ask() {
+            return Err(CommandError::new("E0544", Exit::Failure, what)
+                .why(why)
+                .fact("kept", self.shown())
+                .fix("sealctl edit   on a terminal asks what to do with it")
+                .fix(format!(
+                    "rm -r {}   throws it away",
+                    self.scratch.path().display()
+                )));
+        }
+        session.ui.warn(&what);
+        session.ui.detail("why", why);
+        session.ui.detail("kept", &self.shown());
+        let question = "  [n]ew edit, keep the earlier text  [g]o on with it  [d]iscard it ? ";
+        match session
+            .ui
+            .choose(question, &['n', 'g', 'd'], "a terminal")?
+        {
+            'g' => return Ok(Some(self)),
+            'd' => self.discard(),
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn holds_text(&self) -> bool {
+        file::kind(&self.path).is_some()
     }
 
     /// Runs the editor to its end.
@@ -105,13 +181,27 @@ impl Buffer {
     }
 }
 
-/// A name for the buffers of this document, or of one key of it, without path and key in it.
-fn label(source: &Source, key: Option<&str>) -> String {
-    let path = source.path().unwrap_or_default();
-    let mut parts = vec![path.as_os_str().as_encoded_bytes()];
-    parts.extend(key.map(str::as_bytes));
-    let digest = Digest::combine(parts);
-    format!("edit-{}", digest.short(16))
+/// How the buffers of a document, or of one key of it, are called, without path and key in the name.
+struct Label {
+    /// Of any version of the file.
+    of_document: String,
+    /// Of the file as it is now: a buffer carries a digest of what it was made from in its name.
+    of_base: String,
+}
+
+impl Label {
+    fn new(source: &Source, key: Option<&str>) -> Self {
+        let path = source.path().unwrap_or_default();
+        let mut parts = vec![path.as_os_str().as_encoded_bytes()];
+        parts.extend(key.map(str::as_bytes));
+        let of_document = format!("edit-{}", Digest::combine(parts).short(16));
+        let base = Digest::combine([source.text.expose()]);
+        let of_base = format!("{of_document}-{}", base.short(16));
+        Self {
+            of_document,
+            of_base,
+        }
+    }
 }
 
 /// The editor's command line, split like a shell does.
