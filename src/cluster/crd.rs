@@ -269,6 +269,9 @@ pub struct Bootstrap {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time")]
     pub completed_at: Option<Time>,
+    /// Whether it is the try that the annotation bootstrap-id asks for; no other one is made for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub requested: bool,
 }
 
 /// How far the superuser Job is.

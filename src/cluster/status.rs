@@ -222,6 +222,7 @@ fn write_bootstrap(bootstrap: &BootstrapStatus) -> crd::Bootstrap {
             BootstrapState::Lost => crd::BootstrapState::Lost,
         },
         completed_at: bootstrap.completed_at.map(Time),
+        requested: bootstrap.requested,
     }
 }
 
@@ -237,6 +238,7 @@ fn read_bootstrap(bootstrap: &crd::Bootstrap) -> BootstrapStatus {
             crd::BootstrapState::Lost => BootstrapState::Lost,
         },
         completed_at: bootstrap.completed_at.as_ref().map(|time| time.0),
+        requested: bootstrap.requested,
     }
 }
 
@@ -324,6 +326,7 @@ mod tests {
                 job: "seald-bootstrap-web-1f2e3d4c".into(),
                 state: BootstrapState::Done,
                 completed_at: Some(time),
+                requested: true,
             }),
         }
     }

@@ -205,6 +205,8 @@ pub struct BootstrapStatus {
     pub state: BootstrapState,
     /// When it ended.
     pub completed_at: Option<Timestamp>,
+    /// Whether it is the try that the annotation asks for, so that the annotation asks for no other one.
+    pub requested: bool,
 }
 
 /// Where a superuser run stands.

@@ -4,11 +4,13 @@
 //! and the credentials leave the cluster whatever the end is.
 
 mod leftovers;
+mod request;
 
 use std::collections::BTreeMap;
 
 pub(super) use self::leftovers::remove;
 use self::leftovers::{Leftovers, clean_up, is_our_secret};
+use self::request::Request;
 use super::conditions::{BootstrapState, BootstrapStatus, Finding, Truth};
 use super::desired::{Desired, DesiredSuperuser};
 use super::effect::{Effect, Guard, Look, Outcome};
@@ -236,13 +238,10 @@ impl Run<'_> {
     fn start(&self, rolled_out: bool) -> Bootstrap {
         match self.former() {
             Some(BootstrapState::Done) => return self.restore(),
-            Some(BootstrapState::Running) if !self.asked_again() => return self.lost(),
-            Some(state @ (BootstrapState::Failed | BootstrapState::Lost))
-                if !self.asked_again() =>
-            {
-                return self.ended_badly(state);
-            }
-            Some(_) | None => {}
+            Some(BootstrapState::Waiting) | None => {}
+            Some(_) if self.request().is_new() => return self.begin_again(),
+            Some(BootstrapState::Running) => return self.lost(),
+            Some(state) => return self.ended_badly(state),
         }
         match self.obstacle(rolled_out) {
             Some(message) => {
@@ -262,6 +261,12 @@ impl Run<'_> {
         }
     }
 
+    /// The status first: without it the wish would be new again once this try has failed.
+    fn begin_again(&self) -> Bootstrap {
+        let message = "the run is made again, as the annotation asks".to_owned();
+        self.stop(Reason::BootstrapWaiting, message, BootstrapState::Waiting)
+    }
+
     /// The status knows of a success that the record has lost.
     fn restore(&self) -> Bootstrap {
         let finding = Finding::of(Outcome::new(
@@ -279,7 +284,7 @@ impl Run<'_> {
         let message = format!(
             "Job {} has not succeeded; {}",
             self.job_name,
-            self.how_to_repeat()
+            self.request().how_to_repeat()
         );
         let reason = match state {
             BootstrapState::Lost => Reason::BootstrapLost,
@@ -309,7 +314,7 @@ impl Run<'_> {
         let message = format!(
             "Job {} went before its end was seen; {}",
             self.job_name,
-            self.how_to_repeat()
+            self.request().how_to_repeat()
         );
         let mut stopped = self.stop(Reason::BootstrapLost, message, BootstrapState::Lost);
         stopped.finding.truth = Truth::Unknown;
@@ -428,7 +433,10 @@ impl Run<'_> {
 
     /// The id of a run that was done for an earlier SealedEnv of this name.
     fn earlier_life(&self) -> Option<&str> {
-        if self.asked_again() {
+        let began = self
+            .former()
+            .is_some_and(|state| state != BootstrapState::Waiting);
+        if began || self.request().stands() {
             return None;
         }
         let done = &self.state.record.present()?.record.bootstrap;
@@ -448,18 +456,11 @@ impl Run<'_> {
         (former.id == self.user.id).then_some(former.state)
     }
 
-    /// Whether somebody asks for this id by annotation.
-    fn asked_again(&self) -> bool {
-        let document = self.state.document.as_ref();
-        document.and_then(|document| document.bootstrap_id.as_deref()) == Some(&self.user.id)
-    }
-
-    fn how_to_repeat(&self) -> String {
-        format!(
-            "annotate {}={} to run again",
-            vocabulary::BOOTSTRAP_ID,
-            self.user.id
-        )
+    fn request(&self) -> Request<'_> {
+        Request {
+            state: self.state,
+            user: self.user,
+        }
     }
 
     /// Whether the credentials are those of the document.
@@ -484,6 +485,7 @@ impl Run<'_> {
             job: self.job_name.clone(),
             state,
             completed_at,
+            requested: self.request().is_tried(state),
         }
     }
 }

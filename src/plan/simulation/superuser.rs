@@ -110,6 +110,63 @@ fn a_failed_job_is_said_not_repeated_and_leaves_no_credentials() {
     assert_eq!(world.jobs_made[JOB], 2, "asked for by annotation");
 }
 
+/// Every Job fails, and goes; nothing of the time in between is left out.
+fn fail_all(world: &mut World, seald: &mut Seald) {
+    for _ in 0..5 {
+        if world.jobs.get(JOB).is_some_and(|job| job.state == JobState::Running) {
+            world.end_job(JOB, JobState::Failed("BackoffLimitExceeded".into()));
+        }
+        run(world, &mut [seald]);
+        world.collect_jobs();
+        run(world, &mut [seald]);
+    }
+}
+
+#[test]
+fn an_annotation_asks_for_one_try_and_only_setting_it_again_asks_for_another() {
+    let (mut world, mut seald) = running();
+    fail_all(&mut world, &mut seald);
+    for tries in 2..4 {
+        world.doc().bootstrap_id = Some("00000001".into());
+        fail_all(&mut world, &mut seald);
+        assert_eq!(world.jobs_made[JOB], tries);
+        assert_eq!(seald.ready(), Some(Reason::BootstrapFailed));
+        at_rest(&mut world, &mut seald);
+        world.doc().bootstrap_id = None;
+        fail_all(&mut world, &mut seald);
+        assert_eq!(world.jobs_made[JOB], tries);
+    }
+}
+
+#[test]
+fn an_annotation_that_was_there_before_the_first_run_asks_for_that_one() {
+    let (mut world, mut seald) = world();
+    world.doc().bootstrap_id = Some("00000001".into());
+    run(&mut world, &mut [&mut seald]);
+    fail_all(&mut world, &mut seald);
+    assert_eq!(world.jobs_made[JOB], 1);
+    at_rest(&mut world, &mut seald);
+}
+
+#[test]
+fn an_annotation_asks_for_one_try_wherever_seald_is_killed() {
+    for write in 1..12 {
+        for boundary in [Boundary::Before, Boundary::After, Boundary::Lost] {
+            let (mut world, mut seald) = running();
+            fail_all(&mut world, &mut seald);
+            world.doc().bootstrap_id = Some("00000001".into());
+            seald.fault = Some((seald.writes + write, boundary));
+            fail_all(&mut world, &mut seald);
+            if seald.is_dead() {
+                seald.restart(&world);
+            }
+            fail_all(&mut world, &mut seald);
+            assert_eq!(world.jobs_made[JOB], 2, "write {write}, {boundary:?}");
+            at_rest(&mut world, &mut seald);
+        }
+    }
+}
+
 #[test]
 fn a_job_that_went_before_its_end_was_seen_is_lost() {
     let (mut world, mut seald) = running();
