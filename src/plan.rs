@@ -12,6 +12,7 @@ pub mod conditions;
 mod deletion;
 pub mod desired;
 pub mod effect;
+mod flight;
 mod next;
 mod objects;
 pub mod record;

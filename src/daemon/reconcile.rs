@@ -148,12 +148,13 @@ impl Reconciler {
             let Some(state) = self.state.take() else {
                 return Turn::Done;
             };
+            let places = self.shell.slots.reserve(&self.key, state.wanted_slots());
             let context = Context {
                 now: SystemClock.now(),
-                slots: self.shell.slots.free(),
+                slots: places.count(),
             };
             let (state, effects) = step(&context, state, events);
-            self.shell.slots.report(&self.key, state.rolling());
+            places.settle(state.in_flight());
             self.state = Some(state);
             events = Vec::new();
             self.wake = None;

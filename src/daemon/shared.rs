@@ -24,12 +24,17 @@ impl Tally {
         all.values().sum()
     }
 
-    fn sum(&self) -> usize {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .sum()
+    /// Adds up to `wanted` to the number of one SealedEnv, as long as the sum stays within `limit`. Gives
+    /// the former number, and how many were added.
+    fn take(&self, key: &Key, wanted: usize, limit: usize) -> (usize, usize) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = limit.saturating_sub(all.values().sum());
+        let former = all.get(key).copied().unwrap_or_default();
+        let more = free.min(wanted);
+        if more > 0 {
+            all.insert(key.clone(), former + more);
+        }
+        (former, more)
     }
 }
 
@@ -49,14 +54,49 @@ impl Slots {
         }
     }
 
-    /// How many more may be rolled now.
-    pub(super) fn free(&self) -> usize {
-        self.limit.saturating_sub(self.rolling.sum())
+    /// Takes up to `wanted` free places for one SealedEnv, besides those that it has. Nobody else gets them
+    /// until they are settled or dropped.
+    pub(super) fn reserve<'a>(&'a self, key: &'a Key, wanted: usize) -> Places<'a> {
+        let (former, more) = self.rolling.take(key, wanted, self.limit);
+        Places {
+            slots: self,
+            key,
+            former,
+            more,
+        }
     }
 
     /// Says how many workloads of one SealedEnv are being rolled.
     pub(super) fn report(&self, key: &Key, count: usize) {
         self.rolling.set(key, count);
+    }
+}
+
+/// Places that were reserved for one step of one SealedEnv. Dropping them gives them back.
+#[derive(Debug)]
+pub(super) struct Places<'a> {
+    slots: &'a Slots,
+    key: &'a Key,
+    former: usize,
+    more: usize,
+}
+
+impl Places<'_> {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.more
+    }
+
+    /// Keeps as many as are in flight after the step, those from before included, and gives back the rest.
+    /// While it is not known how many are in flight, those from before stay.
+    pub(super) fn settle(mut self, in_flight: Option<usize>) {
+        self.former = in_flight.unwrap_or(self.former);
+    }
+}
+
+impl Drop for Places<'_> {
+    fn drop(&mut self) {
+        self.slots.report(self.key, self.former);
     }
 }
 
@@ -116,6 +156,8 @@ impl Claims {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::env::ObjectKind;
 
@@ -158,8 +200,34 @@ mod tests {
         let slots = Slots::new(5);
         slots.report(&key("a"), 3);
         slots.report(&key("b"), 1);
-        assert_eq!(slots.free(), 1);
+        let c = key("c");
+        assert_eq!(slots.reserve(&c, 9).count(), 1);
         slots.report(&key("a"), 0);
-        assert_eq!(slots.free(), 4);
+        assert_eq!(slots.reserve(&c, 9).count(), 4, "dropped places are free");
+        slots.reserve(&c, 9).settle(Some(2));
+        assert_eq!(slots.reserve(&c, 9).count(), 2);
+        slots.reserve(&c, 9).settle(None);
+        assert_eq!(slots.reserve(&key("d"), 1).count(), 1);
+    }
+
+    #[test]
+    fn no_place_is_given_to_two_who_ask_at_once() {
+        let (slots, held) = (Slots::new(3), AtomicUsize::new(0));
+        std::thread::scope(|threads| {
+            for name in ["a", "b", "c", "d", "e", "f"] {
+                let (slots, held) = (&slots, &held);
+                threads.spawn(move || {
+                    let key = key(name);
+                    for _ in 0..500 {
+                        let places = slots.reserve(&key, 2);
+                        let count = places.count();
+                        assert!(held.fetch_add(count, Ordering::SeqCst) + count <= 3);
+                        std::thread::yield_now();
+                        held.fetch_sub(count, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!(slots.reserve(&key("g"), 9).count(), 3, "all came back");
     }
 }

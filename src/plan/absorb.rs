@@ -162,10 +162,16 @@ fn take_object(state: &mut State, id: ObjectId, seen: Seen<ObjectSeen>) {
 
 fn take_workload(state: &mut State, id: WorkloadRef, workload: Workload) {
     let known = state.workloads.get_or_insert_default();
-    if let Some(member) = state.wave.members.get(&id)
-        && is_older(&workload.version, &member.version)
+    let member = state.wave.members.get(&id).map(|member| &member.version);
+    let stamped = member.into_iter().chain(state.in_flight.get(&id));
+    if stamped
+        .into_iter()
+        .any(|version| is_older(&workload.version, version))
     {
         return;
+    }
+    if workload.is_complete() {
+        state.in_flight.remove(&id);
     }
     if known
         .get(&id)
@@ -209,6 +215,7 @@ fn forget_workload(state: &mut State, id: &WorkloadRef) {
     }
     state.pods.remove(id);
     state.wave.members.remove(id);
+    state.in_flight.remove(id);
     state.stamp_after.remove(id);
 }
 

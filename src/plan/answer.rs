@@ -249,6 +249,7 @@ fn take_stamp(state: &mut State, stamp: &Stamp, version: Version, now: Now) {
         workload.generation += i64::from(!unchanged);
     }
     state.triggered.insert(id.clone());
+    state.in_flight.insert(id.clone(), version.clone());
     // The document may have changed meanwhile: what was rolled for another content proves nothing.
     let content = state.desired().map(|desired| desired.content);
     let member = Member {

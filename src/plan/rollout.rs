@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::conditions::{ConditionKind, Finding, RolloutState, RolloutStatus};
 use super::desired::Desired;
 use super::effect::{Effect, Guard, Look, Outcome, Stamp};
+use super::flight;
 use super::next::Next;
 use super::objects;
 use super::record::{Entry, Record};
@@ -256,6 +257,7 @@ pub(super) fn follow(
     judgements: &BTreeMap<WorkloadRef, Judged>,
     now: Now,
 ) {
+    flight::find(state);
     if state.wave.content != Some(desired.content) {
         state.wave = Wave {
             content: Some(desired.content),
@@ -278,10 +280,12 @@ pub(super) fn follow(
                 complete: false,
                 stamped: false,
             };
+            state.in_flight.insert(id.clone(), member.version.clone());
             members.insert(id.clone(), member);
         }
     }
     state.wave.members = members;
+    flight::land(state, desired, |id| judgements.contains_key(id), now);
 }
 
 /// Why a workload is left alone although it reads what changed.
@@ -306,7 +310,12 @@ fn why_skipped(workload: &Workload, rules: &Workloads) -> Option<String> {
 }
 
 /// Whether the rollout of a workload has failed: it says so, or it has taken too long.
-fn failure(state: &State, desired: &Desired, workload: &Workload, now: Now) -> Option<Outcome> {
+pub(super) fn failure(
+    state: &State,
+    desired: &Desired,
+    workload: &Workload,
+    now: Now,
+) -> Option<Outcome> {
     let id = &workload.id;
     if let Some(reason) = &workload.failed
         && workload.observed_generation >= workload.generation

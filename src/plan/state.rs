@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::conditions::{ConditionKind, Status, TargetState};
 use super::desired::Desired;
 use super::effect::{DocumentSeen, Effect, Failure, Look};
+use super::flight;
 use super::record::{RecordSeen, Word};
 use super::snapshot::{JobSeen, ObjectId, ObjectSeen, PodsSeen, Seen, Version, Workload};
 use crate::digest::Digest;
@@ -51,6 +52,8 @@ pub struct State {
     pub(super) word: Option<(String, Word)>,
     pub(super) credentials: Seen<ObjectSeen>,
     pub(super) wave: Wave,
+    /// Workloads that are being rolled for any content, with the version that was stamped.
+    pub(super) in_flight: BTreeMap<WorkloadRef, Version>,
     /// When an object was changed last.
     pub(super) last_change: Option<Duration>,
     /// What was asked of the shell and is not answered yet.
@@ -144,6 +147,7 @@ impl State {
             word: None,
             credentials: Seen::Unknown,
             wave: Wave::default(),
+            in_flight: BTreeMap::new(),
             last_change: None,
             under_way: None,
             troubles: BTreeMap::new(),
@@ -166,9 +170,22 @@ impl State {
         &self.status
     }
 
-    /// How many of its workloads are being rolled.
+    /// How many rollouts it has in flight, those included that it has asked for and not heard of. `None`
+    /// while it does not know its workloads.
     #[must_use]
-    pub fn rolling(&self) -> usize {
+    pub fn in_flight(&self) -> Option<usize> {
+        flight::count(self)
+    }
+
+    /// How many more rollouts the next step may begin at most; [`super::Context::slots`] need not be more.
+    #[must_use]
+    pub fn wanted_slots(&self) -> usize {
+        self.desired()
+            .map_or(1, |desired| usize::from(desired.workloads.parallel).max(1))
+    }
+
+    /// How many workloads of its wave are being rolled.
+    pub(super) fn rolling(&self) -> usize {
         self.wave
             .members
             .values()

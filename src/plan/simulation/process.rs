@@ -116,6 +116,11 @@ impl Seald {
         self.inbox.push(event);
     }
 
+    pub(super) fn in_flight(&self) -> usize {
+        let state = self.state.as_ref();
+        state.and_then(State::in_flight).unwrap_or_default()
+    }
+
     pub(super) fn ready(&self) -> Option<Reason> {
         self.state.as_ref()?.ready()
     }

@@ -398,6 +398,56 @@ fn places_that_other_sealed_envs_take_are_waited_for() {
     assert_eq!(stamps(&world), 3);
 }
 
+/// How many workloads the cluster is rolling.
+fn in_flight(world: &World) -> usize {
+    let loads = world.workloads.values();
+    loads.filter(|load| !load.seen.is_complete()).count()
+}
+
+#[test]
+fn every_rollout_is_counted_from_before_its_stamp_until_its_end_whatever_comes_between() {
+    for restart_at in 0..60 {
+        let (mut world, mut seald) = many(Doc::new(&[("A", "1")]), &names(5));
+        world.doc().set("A", "2");
+        for turn in 0..400 {
+            if turn == 8 {
+                // Another document while rollouts are under way.
+                world.doc().set("A", "3");
+            }
+            if turn == restart_at {
+                seald.restart(&world);
+                // Whoever starts it has counted what the cluster rolls; then it does so itself.
+                while seald.deliver() | seald.turn(&mut world) {
+                    assert!(seald.in_flight() >= in_flight(&world), "at {restart_at}");
+                }
+            }
+            let before = seald.deliver();
+            let busy = before | seald.turn(&mut world);
+            assert!(seald.in_flight() >= in_flight(&world), "{turn}, {restart_at}");
+            if !(busy | world.progress()) {
+                world.advance(Duration::from_millis(50));
+            }
+        }
+        assert_eq!(seald.ready(), Some(Reason::Synced));
+        assert_eq!(seald.in_flight(), 0, "places are given back");
+    }
+}
+
+#[test]
+fn a_rollout_that_failed_holds_no_place() {
+    let (mut world, mut seald) = many(Doc::new(&[("A", "1")]), &names(2));
+    for load in world.workloads.values_mut() {
+        load.dislikes = Some("bad".into());
+    }
+    world.doc().set("A", "bad");
+    run(&mut world, &mut [&mut seald]);
+    assert_eq!(seald.ready(), Some(Reason::RolloutFailed));
+    assert_eq!(seald.in_flight(), 0);
+    seald.restart(&world);
+    run(&mut world, &mut [&mut seald]);
+    assert_eq!(seald.in_flight(), 0);
+}
+
 #[test]
 fn a_canary_that_fails_holds_the_others_also_after_a_restart_until_it_is_mended() {
     let (mut world, mut seald) = many(Doc::new(&[("A", "1")]), &names(4));
