@@ -6,6 +6,7 @@
 
 mod args;
 mod config;
+mod desks;
 mod document;
 mod index;
 mod interest;

@@ -7,6 +7,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::task::JoinSet;
 use tracing::warn;
 
+use super::desks::Desks;
 use super::interest::Interest;
 use super::reconcile::{Notice, Reconciler};
 use super::shared::Key;
@@ -26,6 +27,7 @@ pub(super) struct Router {
     shell: Arc<Shell>,
     reconcilers: BTreeMap<Key, Handle>,
     tasks: JoinSet<()>,
+    desks: Desks,
     /// Which collections have been listed; reconcilers start when all have.
     missing: BTreeSet<Collection>,
     /// SealedEnvs seen before that.
@@ -60,6 +62,7 @@ impl Router {
             shell,
             reconcilers: BTreeMap::new(),
             tasks: JoinSet::new(),
+            desks: Desks::default(),
             missing: collections,
             early: BTreeMap::new(),
             failing: BTreeMap::new(),
@@ -107,6 +110,7 @@ impl Router {
     /// Takes back the tasks that have ended.
     pub(super) fn reap(&mut self) {
         while self.tasks.try_join_next().is_some() {}
+        self.desks.tidy();
     }
 
     /// Whether all collections have been listed.
@@ -167,7 +171,11 @@ impl Router {
         let (inbox, notices) = mpsc::unbounded_channel();
         let interest = Arc::new(RwLock::new(Interest::default()));
         let reconciler = Reconciler::new(self.shell.clone(), seen, interest.clone());
-        self.tasks.spawn(reconciler.run(notices));
+        let desk = self.desks.of(&key);
+        self.tasks.spawn(async move {
+            let _held = desk.lock_owned().await;
+            reconciler.run(notices).await;
+        });
         let handle = Handle {
             uid: seen.scope.uid.clone(),
             environment: seen.scope.environment.clone(),
