@@ -20,6 +20,7 @@ mod router;
 mod shared;
 mod shell;
 mod term;
+mod turns;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

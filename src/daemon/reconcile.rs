@@ -6,11 +6,9 @@
 mod perform;
 
 use std::collections::BTreeSet;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use tracing::error;
@@ -20,6 +18,7 @@ use super::document::{Documents, Reading};
 use super::interest::Interest;
 use super::shared::Key;
 use super::shell::{RESYNC, Shell};
+use super::turns::{Panicked, in_place};
 use crate::clock::{Clock as _, SystemClock};
 use crate::cluster::scope::Scope;
 use crate::cluster::sealed_env::SealedEnvSeen;
@@ -116,13 +115,22 @@ impl Reconciler {
                 },
                 () = tokio::time::sleep_until(self.next_moment()) => None,
             };
-            // Never closed. What is done meanwhile is boxed: a SealedEnv at rest takes little memory.
-            let _place = working.acquire().await;
-            let turn = AssertUnwindSafe(Box::pin(self.work(woken, &mut inbox)));
-            match turn.catch_unwind().await {
+            // What is done meanwhile is boxed: a SealedEnv at rest takes little memory.
+            let turn = Box::pin(self.work(woken, &mut inbox));
+            match in_place(&working, turn).await {
                 Ok(Turn::Done) => {}
                 Ok(Turn::MayNotWrite) => break,
-                Err(_) => Box::pin(self.recover()).await,
+                Err(Panicked) => {
+                    self.show_panic();
+                    if is_over(&mut inbox).await {
+                        break;
+                    }
+                    let recovered = in_place(&working, Box::pin(self.recover())).await;
+                    if recovered.is_err() {
+                        self.show_panic();
+                        self.retry_identity = Some(Instant::now() + RETRY_IDENTITY);
+                    }
+                }
             }
         }
         self.shell.release(&self.key);
@@ -371,15 +379,17 @@ impl Reconciler {
             .report(metrics, &self.key, state.status());
     }
 
-    /// After a panic: count it, wait, and begin again from what the cluster says.
-    async fn recover(&mut self) {
+    fn show_panic(&self) {
         self.shell.metrics.panics.inc();
         error!(
             namespace = self.scope.namespace,
             name = self.scope.name,
             "Reconciler panicked"
         );
-        tokio::time::sleep(PANIC_PAUSE).await;
+    }
+
+    /// After a panic and the pause: begin again from what the cluster says.
+    async fn recover(&mut self) {
         let status = self.documents.last_status();
         let owner = Owner {
             name: self.scope.name.clone(),
@@ -405,6 +415,13 @@ impl Reconciler {
 enum Turn {
     Done,
     MayNotWrite,
+}
+
+/// Pauses after a panic, and says whether the SealedEnv has gone meanwhile. What is told is not lost: all of
+/// it is read again.
+async fn is_over(inbox: &mut UnboundedReceiver<Notice>) -> bool {
+    let gone = async { while inbox.recv().await.is_some() {} };
+    tokio::time::timeout(PANIC_PAUSE, gone).await.is_ok()
 }
 
 /// All notices that have arrived, the first included.
