@@ -27,7 +27,9 @@ pub(super) fn count(state: &State) -> Option<usize> {
     if state.wave.content.is_some() {
         ids.extend(state.in_flight.keys());
     } else {
-        let begun = workloads.values().filter(|workload| is_begun(state, workload));
+        let begun = workloads
+            .values()
+            .filter(|workload| is_begun(state, workload));
         ids.extend(begun.map(|workload| &workload.id));
     }
     Some(ids.len())

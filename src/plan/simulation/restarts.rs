@@ -423,7 +423,10 @@ fn every_rollout_is_counted_from_before_its_stamp_until_its_end_whatever_comes_b
             }
             let before = seald.deliver();
             let busy = before | seald.turn(&mut world);
-            assert!(seald.in_flight() >= in_flight(&world), "{turn}, {restart_at}");
+            assert!(
+                seald.in_flight() >= in_flight(&world),
+                "{turn}, {restart_at}"
+            );
             if !(busy | world.progress()) {
                 world.advance(Duration::from_millis(50));
             }

@@ -113,7 +113,11 @@ fn a_failed_job_is_said_not_repeated_and_leaves_no_credentials() {
 /// Every Job fails, and goes; nothing of the time in between is left out.
 fn fail_all(world: &mut World, seald: &mut Seald) {
     for _ in 0..5 {
-        if world.jobs.get(JOB).is_some_and(|job| job.state == JobState::Running) {
+        if world
+            .jobs
+            .get(JOB)
+            .is_some_and(|job| job.state == JobState::Running)
+        {
             world.end_job(JOB, JobState::Failed("BackoffLimitExceeded".into()));
         }
         run(world, &mut [seald]);
