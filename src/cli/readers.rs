@@ -3,11 +3,15 @@
 //! The listing is the access list. An empty folder, an unreadable key or a private key in the wrong
 //! place is an error, never a shorter list of readers.
 
+use crate::cli::Session;
+use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::project::Project;
+use crate::crypto::identity::short;
 use crate::crypto::{InvalidKey, Recipient};
 use crate::file;
 use crate::name::{EnvName, ReaderName};
+use crate::sops::Sealed;
 
 /// A public key is one line; a comment or two may stand above it.
 const LIMIT: u64 = 16 * 1024;
@@ -86,6 +90,72 @@ pub(crate) fn recipients(readers: &[Reader]) -> Vec<Recipient> {
         .iter()
         .map(|reader| reader.recipient.clone())
         .collect()
+}
+
+/// Where the recipients of a file and the readers of its environment differ.
+pub(crate) struct Difference {
+    /// Who can open the file and is not listed: a sentence.
+    pub(crate) unlisted: Option<String>,
+    /// Who is listed and cannot open it yet: a sentence.
+    pub(crate) pending: Option<String>,
+    /// The commands that seal the file for those listed, and for nobody else.
+    pub(crate) fix: String,
+}
+
+/// How the recipients of `sealed` differ from the listing; nothing differs outside a project, or where
+/// the listing cannot be read, which is an error of its own.
+pub(crate) fn difference(source: &Source, sealed: &Sealed) -> Option<Difference> {
+    let (project, document) = source.home.as_ref()?;
+    let readers = of(project, &document.environment).ok()?;
+    let is_listed = |key: &&str| readers.iter().any(|one| one.recipient.as_str() == *key);
+    let unlisted: Vec<String> = sealed
+        .recipients()
+        .filter(|key| !is_listed(key))
+        .map(short)
+        .collect();
+    let reads = |reader: &&Reader| {
+        sealed
+            .recipients()
+            .any(|key| key == reader.recipient.as_str())
+    };
+    let pending: Vec<&str> = readers
+        .iter()
+        .filter(|reader| !reads(reader))
+        .map(|reader| reader.name.as_str())
+        .collect();
+    let (shown, folder) = (&source.shown, format!("keys/{}/", document.environment));
+    let verb = |count: usize| if count == 1 { "is" } else { "are" };
+    let sentence = |who: &str, count: usize, what: &str| {
+        let (is, text) = (verb(count), format!("{shown}  {who}"));
+        (count > 0).then(|| format!("{text} {is} {what}"))
+    };
+    Some(Difference {
+        unlisted: sentence(
+            &unlisted.join(", "),
+            unlisted.len(),
+            &format!("not in {folder} and can open it"),
+        ),
+        pending: sentence(
+            &pending.join(", "),
+            pending.len(),
+            &format!("in {folder} and cannot open it yet"),
+        ),
+        fix: format!("sealctl decrypt --in-place --yes {shown} && sealctl encrypt {shown}"),
+    })
+}
+
+/// Warns about the [`difference`].
+pub(crate) fn warn_of_difference(session: &Session, source: &Source, sealed: &Sealed) {
+    let Some(found) = difference(source, sealed) else {
+        return;
+    };
+    let lines = [("W0150", found.unlisted), ("W0151", found.pending)];
+    for (code, line) in lines {
+        if let Some(line) = line {
+            session.ui.warn(&format!("{code} {line}"));
+            session.ui.detail("fix", &found.fix);
+        }
+    }
 }
 
 /// The one recipient in the text of a `.pub` file.

@@ -107,7 +107,8 @@ pub(crate) fn seal_again(
     trust::write(change, &stamp).map_err(|error| write_error(&source.shown, &error))
 }
 
-/// Replaces the file of `source`, unless this is a dry run. Returns the new revision.
+/// Replaces the file of `source`, unless this is a dry run, and warns where its readers are not those
+/// listed. Returns the new revision.
 ///
 /// # Errors
 ///
@@ -119,6 +120,7 @@ pub(crate) fn save(
 ) -> Result<u64, CommandError> {
     check_length(&source.shown, &written.text)?;
     let revision = trust::revision(&written.sealed).unwrap_or(1);
+    readers::warn_of_difference(session, source, &written.sealed);
     if session.globals.dry_run {
         return Ok(revision);
     }

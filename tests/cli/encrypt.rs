@@ -1,4 +1,5 @@
-//! `encrypt`: the verb that people type most.
+//! `encrypt`: the verb that people type most, and who can read what it sealed.
+#![expect(clippy::disallowed_methods, reason = "takes a reader away")]
 
 use crate::sandbox::{CANARY, Sandbox, recipient};
 
@@ -94,10 +95,7 @@ fn without_git_a_hand_edit_is_asked_for_as_well() {
 #[test]
 fn a_seal_that_stock_sops_dropped_is_renewed_with_the_counter_of_git() {
     let sandbox = Sandbox::committed();
-    let text = sandbox.read(DEV);
-    let start = text.find("  sealctl:\n").unwrap();
-    let end = text[start + 4..].find("\n  version").unwrap() + start + 5;
-    sandbox.write(DEV, format!("{}{}", &text[..start], &text[end..]));
+    sandbox.write(DEV, without_seal(&sandbox.read(DEV)));
     sandbox
         .run(&["encrypt", DEV])
         .ok()
@@ -162,4 +160,41 @@ fn a_private_key_given_as_recipient_is_refused_and_not_repeated() {
     let key = String::from_utf8(key.stdout).unwrap().trim().to_owned();
     let ran = sandbox.refuses(&["encrypt", "-r", &key, "some.yaml"], 2, &["private key"]);
     crate::sandbox::assert_hides(&ran, &key);
+}
+
+#[test]
+fn whoever_reads_the_file_and_is_not_listed_is_named_and_so_is_who_is_listed_and_does_not() {
+    let sandbox = Sandbox::project();
+    let fix = format!("sealctl decrypt --in-place --yes {DEV} && sealctl encrypt {DEV}");
+    sandbox.write("keys/dev/bob.pub", format!("{}\n", recipient("bob")));
+    let pending = ["W0151", DEV, "bob", "keys/dev/", &fix];
+    sandbox.run(&["set", "A=1", "--config"]).ok().says(&pending);
+    sandbox.run(&["unset", "A"]).ok().says(&pending);
+    sandbox.run(&["encrypt", DEV]).ok().says(&pending);
+    let plain = sandbox.run(&["decrypt", DEV]).ok().stdout;
+    let typed = plain.replace("HOST: db", "HOST: db9");
+    sandbox
+        .run_with(&["edit", "--stdio"], &typed)
+        .ok()
+        .says(&pending);
+    let ran = sandbox.run(&["check"]).ok();
+    assert!(ran.stdout.contains("W0151") && ran.stdout.contains(&fix));
+    assert_eq!(sandbox.run(&["check", "--strict"]).code, 1);
+    // What is said to do helps.
+    sandbox.run(&["decrypt", "--in-place", "--yes", DEV]).ok();
+    let ran = sandbox.run(&["encrypt", DEV]).ok().says(&["alice, bob"]);
+    assert!(!ran.stderr.contains("W0151"), "{}", ran.stderr);
+    sandbox.run(&["check", "--strict"]).ok();
+
+    std::fs::remove_file(sandbox.path("keys/dev/bob.pub")).unwrap();
+    let words = ["W0150", "keys/dev/", &fix, &recipient("bob")[..7]];
+    sandbox.run(&["set", "A=2", "--config"]).ok().says(&words);
+    sandbox.refuses(&["check"], 1, &["E0150", "keys/dev/", &fix]);
+}
+
+/// The file as stock SOPS writes it: it drops the field.
+fn without_seal(text: &str) -> String {
+    let start = text.find("  sealctl:\n").unwrap();
+    let end = text[start + 4..].find("\n  version").unwrap() + start + 5;
+    format!("{}{}", &text[..start], &text[end..])
 }

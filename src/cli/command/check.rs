@@ -122,6 +122,10 @@ fn contents(session: &Session, source: &Source, report: &mut Report) -> Result<(
     }
     let sealed = source.parse()?;
     report.names = names(sealed.tree());
+    if let Some(found) = readers::difference(source, &sealed) {
+        report.find(Severity::Error, "E0150", found.unlisted, &found.fix);
+        report.find(Severity::Warning, "W0151", found.pending, &found.fix);
+    }
     let recipients: Vec<String> = sealed.recipients().map(ToOwned::to_owned).collect();
     let known = Known::collect(session, &recipients);
     let Ok(key) = sealed.data_key(&known.identities) else {
@@ -156,6 +160,16 @@ impl Report {
             code: finding.code,
             text: findings::line(shown, finding),
             fix: finding.hint.clone(),
+        }));
+    }
+
+    /// Adds `text`, if there is one.
+    fn find(&mut self, severity: Severity, code: &'static str, text: Option<String>, fix: &str) {
+        self.lines.extend(text.map(|text| Line {
+            severity,
+            code,
+            text: format!("{code} {text}"),
+            fix: Some(fix.to_owned()),
         }));
     }
 

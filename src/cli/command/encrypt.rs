@@ -342,6 +342,8 @@ fn renew(
 fn report(session: &Session, sealing: &Sealing) -> Result<Outcome, CommandError> {
     let shown = &sealing.source.shown;
     let Some(written) = &sealing.written else {
+        let sealed = sealing.source.parse()?;
+        readers::warn_of_difference(session, &sealing.source, &sealed);
         session.ui.same(&format!("{shown} is sealed throughout"));
         return Ok(Outcome::Unchanged);
     };
