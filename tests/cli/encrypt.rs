@@ -69,6 +69,14 @@ fn a_typed_value_in_the_place_of_a_sealed_one_needs_no_question_where_git_knows_
 }
 
 #[test]
+fn a_typed_value_in_the_place_of_an_empty_one_needs_no_question() {
+    let sandbox = Sandbox::project();
+    sandbox.run_with(&["set", "LATER", "-"], "").ok();
+    sandbox.replace(DEV, "LATER: \"\"", "LATER: typed");
+    sandbox.run(&["encrypt", DEV]).ok().says(&["(LATER)"]);
+}
+
+#[test]
 fn a_hand_edit_of_a_clear_value_is_shown_and_asked_for() {
     let sandbox = Sandbox::committed();
     sandbox.replace(DEV, "PORT: \"5432\"", "PORT: \"6432\"");
@@ -160,6 +168,42 @@ fn a_private_key_given_as_recipient_is_refused_and_not_repeated() {
     let key = String::from_utf8(key.stdout).unwrap().trim().to_owned();
     let ran = sandbox.refuses(&["encrypt", "-r", &key, "some.yaml"], 2, &["private key"]);
     crate::sandbox::assert_hides(&ran, &key);
+}
+
+/// The sops block with bob's key, wrapped by nobody, put in by hand.
+fn add_a_stranger(sandbox: &Sandbox) {
+    let text = sandbox.read(DEV);
+    let start = text.find("    - enc: |").unwrap();
+    let end = start + text[start..].find("  encrypted_regex").unwrap();
+    let stranger = text[start..end].replace(&recipient("alice"), &recipient("bob"));
+    sandbox.write(DEV, format!("{}{stranger}{}", &text[..end], &text[end..]));
+}
+
+#[test]
+fn a_reader_put_in_by_hand_is_asked_for_also_beside_a_typed_value() {
+    let sandbox = Sandbox::committed();
+    add_a_stranger(&sandbox);
+    sandbox.replace(DEV, "secrets:", "secrets:\n  NEW: typed");
+    let words = ["E0130", "+ reader age1", "--yes"];
+    sandbox.refuses(&["encrypt", DEV], 13, &words);
+    // The same where the typed value took the place of a sealed one.
+    sandbox.replace(DEV, "secrets:\n  NEW: typed", "secrets:");
+    let text = sandbox.read(DEV);
+    let line = text.lines().find(|line| line.contains("TOKEN:")).unwrap();
+    sandbox.replace(DEV, line, "  TOKEN: typed");
+    sandbox.refuses(&["encrypt", DEV], 13, &words);
+    sandbox
+        .run(&["encrypt", DEV, "--yes"])
+        .ok()
+        .says(&["(TOKEN)"]);
+}
+
+#[test]
+fn without_git_a_changed_sops_block_is_asked_for_also_beside_a_typed_value() {
+    let sandbox = Sandbox::project();
+    add_a_stranger(&sandbox);
+    sandbox.replace(DEV, "secrets:", "secrets:\n  NEW: typed");
+    sandbox.refuses(&["encrypt", DEV], 13, &["changed after it was sealed"]);
 }
 
 #[test]

@@ -16,11 +16,11 @@ use crate::cli::project::Project;
 use crate::cli::readers::{self, Reader};
 use crate::cli::{Outcome, Session, store};
 use crate::clock::{Clock as _, SystemClock};
-use crate::crypto::Recipient;
 use crate::crypto::value::is_encrypted;
+use crate::crypto::{DataKey, Recipient};
 use crate::secret::Secret;
-use crate::sops::{self, Partly, Rule, Sealed};
-use crate::tree::{Map, Node};
+use crate::sops::{self, Edit, Partly, Rule, Sealed};
+use crate::tree::{Map, Node, Path as TreePath};
 use crate::trust::{self, Change, Verdict, Written};
 
 /// Seal files in place
@@ -281,9 +281,9 @@ fn again(session: &Session, source: Source) -> Result<Sealing, CommandError> {
             readers,
         });
     }
-    // A typed value changes what the seal covers; the MAC is told apart from it.
-    let is_altered = partly.plain.is_empty() && verdict == Verdict::Invalid;
-    if partly.mac.is_err() || is_altered {
+    // The MAC leaves out what was typed. The seal covers it, so it is looked at without it.
+    let is_altered = || verdict == Verdict::Invalid && !fits_without_typed(&former, &partly, &key);
+    if partly.mac.is_err() || is_altered() {
         let mask = Mask::new(&key, session.ui.symbols());
         changes::accept(session, &source, &partly, &known.identities, &mask)?;
     }
@@ -302,6 +302,26 @@ fn again(session: &Session, source: Source) -> Result<Sealing, CommandError> {
         written: Some(written),
         names,
         readers,
+    })
+}
+
+/// Whether the seal fits the file once the values that were typed into it are taken out, or empty again,
+/// as it does when nothing else was touched.
+fn fits_without_typed(sealed: &Sealed, partly: &Partly, key: &DataKey) -> bool {
+    let paths = || partly.plain.iter().map(|(path, _)| path.clone());
+    let absent: Vec<Edit> = paths().map(|path| Edit::Unset { path }).collect();
+    let text = Secret::from_text("");
+    let empty: Vec<Edit> = paths()
+        .map(|path| Edit::Set {
+            path,
+            text: text.clone(),
+        })
+        .collect();
+    [absent, empty].iter().any(|edits| {
+        sops::edit(sealed.format(), sealed.text(), edits)
+            .ok()
+            .and_then(|text| Sealed::parse(sealed.format(), &text).ok())
+            .is_some_and(|sealed| trust::verify(&sealed, key) != Verdict::Invalid)
     })
 }
 
@@ -370,7 +390,7 @@ fn report(session: &Session, sealing: &Sealing) -> Result<Outcome, CommandError>
     Ok(Outcome::Done)
 }
 
-fn last_key(path: &crate::tree::Path) -> String {
+fn last_key(path: &TreePath) -> String {
     let keys: Vec<&str> = path.keys().collect();
     match keys.as_slice() {
         ["secrets", name] => (*name).to_owned(),

@@ -11,7 +11,8 @@ use crate::cli::error::{CommandError, Exit};
 use crate::cli::mask::Mask;
 use crate::cli::{Session, store};
 use crate::crypto::Identity;
-use crate::sops::Partly;
+use crate::crypto::identity::short;
+use crate::sops::{Partly, Sealed};
 use crate::tree::{Leaf, Map, Node};
 
 /// Shows what was changed without sealing, and asks.
@@ -44,7 +45,8 @@ pub(super) fn accept(
         .collect();
     let before = leaves(good.tree());
     let after = leaves(partly.opened.tree());
-    let changes: Vec<String> = differences(&before, &after, &typed, mask);
+    let mut changes: Vec<String> = differences(&before, &after, &typed, mask);
+    changes.extend(differences_of_block(good.sealed(), partly.opened.sealed()));
     if changes.is_empty() && !typed.is_empty() {
         // Only what is sealed right now differs: typed values that took the place of sealed ones.
         return Ok(());
@@ -131,6 +133,25 @@ fn differences(
     }
     let gone = before.iter().filter(|(path, _)| !after.contains_key(*path));
     lines.extend(gone.map(|(path, old)| format!("- {path}: {}", shown(old, mask))));
+    lines
+}
+
+/// Readers and selection rule, which stand in the sops block and are not covered by the MAC.
+fn differences_of_block(before: &Sealed, after: &Sealed) -> Vec<String> {
+    let readers = |sealed: &Sealed| sealed.recipients().map(short).collect::<Vec<_>>();
+    let (old, new) = (readers(before), readers(after));
+    let line = |sign: char| move |reader: &String| format!("{sign} reader {reader}");
+    let mut lines: Vec<String> = Vec::new();
+    lines.extend(new.iter().filter(|one| !old.contains(one)).map(line('+')));
+    lines.extend(old.iter().filter(|one| !new.contains(one)).map(line('-')));
+    let rule = |sealed: &Sealed| {
+        let rule = &sealed.metadata().rule;
+        format!("{}: {}", rule.name(), rule.argument())
+    };
+    let (old, new) = (rule(before), rule(after));
+    if old != new {
+        lines.push(format!("~ {old} to {new}"));
+    }
     lines
 }
 
