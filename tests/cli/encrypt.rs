@@ -236,6 +236,22 @@ fn whoever_reads_the_file_and_is_not_listed_is_named_and_so_is_who_is_listed_and
     sandbox.refuses(&["check"], 1, &["E0150", "keys/dev/", &fix]);
 }
 
+#[test]
+fn a_missing_or_wrong_seal_is_found_by_whoever_can_tell() {
+    let sandbox = Sandbox::committed();
+    let sealed = sandbox.read(DEV);
+    sandbox.write(DEV, without_seal(&sealed));
+    let fix = format!("sealctl encrypt {DEV}");
+    let ran = sandbox.run(&["check"]).ok();
+    assert!(ran.stdout.contains("W0150") && ran.stdout.contains(&fix));
+    assert_eq!(sandbox.run(&["check", "--strict"]).code, 1);
+    sandbox.write(DEV, sealed.replace("    revision: 3", "    revision: 9"));
+    sandbox.refuses(&["check"], 1, &["E0150", "seal", &fix]);
+    // Without the identity nothing can be said about it.
+    sandbox.become_reader("bob");
+    sandbox.run(&["check"]).ok();
+}
+
 /// The file as stock SOPS writes it: it drops the field.
 fn without_seal(text: &str) -> String {
     let start = text.find("  sealctl:\n").unwrap();

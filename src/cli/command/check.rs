@@ -10,8 +10,11 @@ use crate::cli::error::CommandError;
 use crate::cli::project::{DocumentRef, Project};
 use crate::cli::ui::style;
 use crate::cli::{Outcome, Session, findings, readers, store};
+use crate::crypto::DataKey;
 use crate::env::{Finding, Form, Severity, check, outline};
+use crate::sops::Sealed;
 use crate::tree::{Map, Node};
+use crate::trust::{self, Verdict};
 use crate::vocabulary::CLI_API_VERSION;
 
 /// Check documents
@@ -141,6 +144,7 @@ fn contents(session: &Session, source: &Source, report: &mut Report) -> Result<(
         Ok(opened) => {
             let checked = check(opened.tree(), Form::Opened, &source.place());
             report.add(&source.shown, &checked.findings);
+            seal(source, opened.sealed(), &key, report);
         }
         Err(error) => {
             report.add(&source.shown, &outlined);
@@ -151,6 +155,26 @@ fn contents(session: &Session, source: &Source, report: &mut Report) -> Result<(
         }
     }
     Ok(())
+}
+
+/// What the seal is worth. Stock SOPS drops it when it writes; nothing else than a change makes it wrong.
+fn seal(source: &Source, sealed: &Sealed, key: &DataKey, report: &mut Report) {
+    let shown = &source.shown;
+    let (severity, code, text) = match trust::verify(sealed, key) {
+        Verdict::Valid { .. } => return,
+        Verdict::Missing => (
+            Severity::Warning,
+            "W0150",
+            format!("{shown}  the seal is missing; another program wrote the file last"),
+        ),
+        Verdict::Invalid => (
+            Severity::Error,
+            "E0150",
+            format!("{shown}  the seal does not fit: readers, order or sops block were changed"),
+        ),
+    };
+    let fix = format!("sealctl encrypt {shown}");
+    report.find(severity, code, Some(text), &fix);
 }
 
 impl Report {
