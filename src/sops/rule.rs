@@ -1,5 +1,7 @@
 //! The selection rule: which values of a file are encrypted.
 
+mod go;
+
 use regex::Regex;
 
 /// One of the six rules of SOPS. Suffixes and patterns look at every key on the way to a value, the
@@ -41,11 +43,12 @@ impl Pattern {
     fn new(text: &str) -> Result<Self, InvalidRule> {
         let matcher = match whole_names(text) {
             Some(names) => Matcher::Names(names),
-            None => Matcher::Regex(Regex::new(&without_literal_spans(text)).map_err(|_| {
-                InvalidRule::Pattern {
+            None => {
+                let regex = go::translate(text).and_then(|text| Regex::new(&text).ok());
+                Matcher::Regex(regex.ok_or_else(|| InvalidRule::Pattern {
                     pattern: text.to_owned(),
-                }
-            })?),
+                })?)
+            }
         };
         Ok(Self {
             matcher,
@@ -79,8 +82,8 @@ fn whole_names(pattern: &str) -> Option<Vec<String>> {
 /// A selection rule that cannot be followed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRule {
-    /// Not a regular expression that this program understands.
-    #[error("the pattern \"{pattern}\" is not one that can be followed")]
+    /// Not a regular expression of Go, whose syntax SOPS uses.
+    #[error("the pattern \"{pattern}\" is not a regular expression of Go, as SOPS takes them")]
     Pattern {
         /// The pattern; a rule is no secret.
         pattern: String,
@@ -199,20 +202,6 @@ impl Rule {
     }
 }
 
-/// Writes `\Q…\E`, which Go knows and this engine does not, as escaped characters.
-fn without_literal_spans(pattern: &str) -> String {
-    let mut result = String::with_capacity(pattern.len());
-    let mut rest = pattern;
-    while let Some((before, after)) = rest.split_once("\\Q") {
-        let (literal, after) = after.split_once("\\E").unwrap_or((after, ""));
-        result.push_str(before);
-        result.push_str(&regex::escape(literal));
-        rest = after;
-    }
-    result.push_str(rest);
-    result
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,6 +244,15 @@ mod tests {
                 proptest::prop_assert_eq!(names.contains(&key), regex.is_match(&key));
             }
         }
+
+        #[test]
+        fn what_both_syntaxes_have_in_common_stays_what_it_is(
+            pattern in r"(\^?(a|b|\.|\\\.|[ab]|\[a-b\]|\[\^b\]|\(a\|b\)|\(\?i:B\)|\x61|é)([*+?]|\{1,2\}|\*\?)?){1,4}\$?",
+            key in r"[abAB.é]{0,5}",
+        ) {
+            let (ours, plain) = (Pattern::new(&pattern).unwrap(), Regex::new(&pattern).unwrap());
+            proptest::prop_assert_eq!(ours.is_match(&key), plain.is_match(&key));
+        }
     }
 
     #[test]
@@ -263,6 +261,18 @@ mod tests {
             .unwrap()
             .unwrap();
         assert!(rule.hits_key("db.x") && !rule.hits_key("dbxx"));
-        assert!(Rule::named("encrypted_regex", "(").unwrap().is_err());
+        for refused in [
+            "(",
+            r"\Z",
+            r"\h",
+            "(?x)a b",
+            "a**",
+            r"[a-\d]",
+            r"\1",
+            r"\p{Alphabetic}",
+        ] {
+            let rule = Rule::named("encrypted_regex", refused).unwrap();
+            assert!(rule.is_err(), "{refused}");
+        }
     }
 }
