@@ -40,6 +40,8 @@ pub(super) struct Documents {
     status: Status,
     /// Plaintext, while it is needed.
     opened: Option<Opened>,
+    /// The same document, refused when its plaintext was needed again.
+    refused: Option<Reading>,
 }
 
 /// What tells one version of a SealedEnv from another, its status apart.
@@ -68,6 +70,7 @@ impl Documents {
             last: None,
             status: Status::default(),
             opened: None,
+            refused: None,
         }
     }
 
@@ -104,16 +107,20 @@ impl Documents {
     /// Reads the SealedEnv from the API server and resolves it again. `None` when it is gone or cannot
     /// be read now.
     pub(super) async fn read_again(&mut self) -> Option<Reading> {
+        self.try_to_read().await.ok()?
+    }
+
+    async fn try_to_read(&mut self) -> Result<Option<Reading>, Failure> {
         let Scope {
             namespace, name, ..
         } = &self.scope;
         let seen = read_sealed_env(&self.shell.requests, namespace, name)
             .await
-            .ok()??;
-        if seen.scope.uid != self.scope.uid {
-            return None;
+            .map_err(|error| error.failure(&self.scope))?;
+        match seen.filter(|seen| seen.scope.uid == self.scope.uid) {
+            Some(seen) => Ok(Some(self.read(seen).await)),
+            None => Ok(None),
         }
-        Some(self.read(seen).await)
     }
 
     /// Tries again to claim objects that another SealedEnv had claimed.
@@ -145,26 +152,32 @@ impl Documents {
         self.keys.as_ref().map(|keys| keys.current.clone())
     }
 
-    /// Takes the keys of the state Secret, and says whether they are other ones.
-    pub(super) fn take_keys(&mut self, keys: StateKeys) -> bool {
+    /// Takes the keys of the state Secret. When they are other ones, and `wanted` says that the document
+    /// counts, gives it digested under them; a document that cannot be read now leaves the former keys in
+    /// force, so that the next look tries again.
+    pub(super) async fn take_keys(
+        &mut self,
+        keys: StateKeys,
+        wanted: bool,
+    ) -> Result<Option<Desired>, Failure> {
         let changed = self.digest_key().as_ref() != Some(&keys.current);
-        self.keys = Some(keys);
-        changed
+        let former = self.keys.replace(keys);
+        if !changed || !wanted {
+            return Ok(None);
+        }
+        let desired = self.digest_again().await;
+        if desired.is_err() {
+            self.keys = former;
+            self.opened = None;
+        }
+        desired.map(Some)
     }
 
-    /// Digests the document again, after the keys have changed.
-    pub(super) async fn digest_again(&mut self) -> Option<Desired> {
-        if self.opened.is_none() {
-            let reading = self.read_again().await?;
-            return reading
-                .document
-                .resolved
-                .ok()
-                .map(|resolution| resolution.desired);
-        }
-        let opened = self.opened.as_ref()?;
+    async fn digest_again(&mut self) -> Result<Desired, Failure> {
+        self.open_again().await?;
+        let opened = self.opened.as_ref().ok_or_else(out_of_date)?;
         let (delivery, revision) = (opened.delivery.clone(), opened.desired.revision);
-        self.keep(delivery, revision)
+        self.keep(delivery, revision).ok_or_else(out_of_date)
     }
 
     /// The plaintext for an effect that writes it. Read again where it was forgotten; a document that
@@ -173,17 +186,7 @@ impl Documents {
         &mut self,
         desired: Option<&Desired>,
     ) -> Result<Content<'_>, Failure> {
-        if self.opened.is_none() {
-            let facts = self.facts.clone();
-            let last = self.last.clone();
-            let _ = self.read_again().await;
-            if self.facts != facts {
-                // The watch brings the new version; until then the former one counts.
-                self.facts = facts;
-                self.last = last;
-                self.opened = None;
-            }
-        }
+        self.open_again().await?;
         let wanted = desired.map(|desired| desired.content);
         match (&self.opened, &self.keys) {
             (Some(opened), Some(keys)) if Some(opened.desired.content) == wanted => Ok(Content {
@@ -191,12 +194,42 @@ impl Documents {
                 desired: &opened.desired,
                 keys,
             }),
-            _ => Err(Failure {
-                kind: FailureKind::Transient,
-                outcome: Outcome::new(Reason::Progressing, "the document has changed meanwhile"),
-                retry_after: None,
-            }),
+            _ => Err(out_of_date()),
         }
+    }
+
+    /// Gets the plaintext of the document that was read last, where it was forgotten.
+    async fn open_again(&mut self) -> Result<(), Failure> {
+        if self.opened.is_some() {
+            return Ok(());
+        }
+        let (facts, last) = (self.facts.clone(), self.last.clone());
+        let read = self.try_to_read().await;
+        if self.facts != facts {
+            // The watch brings the new version; until then the former one counts.
+            self.facts = facts;
+            self.last = last;
+            self.opened = None;
+            return Err(out_of_date());
+        }
+        let reading = read?.ok_or_else(out_of_date)?;
+        match &reading.document.resolved {
+            Ok(_) => Ok(()),
+            Err(refused) => {
+                let outcome = refused.outcome.clone();
+                self.refused = Some(reading);
+                Err(Failure {
+                    kind: FailureKind::Transient,
+                    outcome,
+                    retry_after: None,
+                })
+            }
+        }
+    }
+
+    /// The document that was read last, when it has been refused since: its identity may be gone.
+    pub(super) fn take_refused(&mut self) -> Option<Reading> {
+        self.refused.take()
     }
 
     /// Wipes the plaintext.
@@ -271,6 +304,15 @@ impl Facts {
             requested_at: seen.requested_at.clone(),
             bootstrap_id: seen.bootstrap_id.clone(),
         }
+    }
+}
+
+/// The SealedEnv is another one than the core knows.
+fn out_of_date() -> Failure {
+    Failure {
+        kind: FailureKind::Transient,
+        outcome: Outcome::new(Reason::Progressing, "the document has changed meanwhile"),
+        retry_after: None,
     }
 }
 

@@ -173,6 +173,9 @@ impl Reconciler {
                     Performed::MayNotWrite => return Turn::MayNotWrite,
                 }
             }
+            if let Some(reading) = self.documents.take_refused() {
+                events.extend(self.document_events(reading));
+            }
             if events.is_empty() {
                 break;
             }

@@ -79,11 +79,13 @@ impl Reconciler {
             match state::read(requests, &self.scope).await {
                 Ok(Some(stored)) => {
                     let wanted = self.state.as_ref().and_then(State::desired).is_some();
-                    let changed = self.documents.take_keys(stored.keys);
-                    if changed && wanted {
-                        observation.desired = self.documents.digest_again().await.map(Box::new);
+                    match self.documents.take_keys(stored.keys, wanted).await {
+                        Ok(desired) => {
+                            observation.desired = desired.map(Box::new);
+                            observation.record = Some(Seen::Present(stored.seen));
+                        }
+                        Err(failure) => observation.failure = Some(failure),
                     }
-                    observation.record = Some(Seen::Present(stored.seen));
                 }
                 Ok(None) => observation.record = Some(Seen::Absent),
                 Err(error) => observation.failure = Some(error.failure(&self.scope)),
