@@ -88,6 +88,8 @@ async fn run(config: Arc<Config>) -> u8 {
         option_env!("SEALCTL_COMMIT").unwrap_or("unknown"),
     );
     let checks = Checks::default();
+    // Probes are answered before anything was tried: until then nothing is ready.
+    checks.set("caches", Err("nothing has been read yet".into()));
     let connection = match Connection::open(config.access.clone()).await {
         Ok(connection) => connection,
         Err(error) => {

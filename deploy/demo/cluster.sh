@@ -199,6 +199,7 @@ claim "its secrets are ciphertext" grep -q "^  $KEY: '\?ENC\[AES256_GCM" "$PROJE
 
 step "CRD, ServiceAccount and roles: what a cluster administrator applies once"
 run kubectl apply -k deploy/manifests/base
+run kubectl apply -f deploy/manifests/directory/rbac.yaml
 run kubectl wait --for=condition=Established crd/sealedenvs.sealctl.dev --timeout=30s
 for namespace in $APP jobs; do run kubectl create namespace $namespace; done
 show "sealctl rbac -e $ENVIRONMENT | kubectl apply -f -"

@@ -149,7 +149,7 @@ fn read_rules() -> Vec<Value> {
             "resources": ["deployments", "daemonsets", "statefulsets"],
             "verbs": ["get", "list", "watch"]
         }),
-        rule(Kind::Pod, &["get", "list"], &[]),
+        rule(Kind::Pod, &["list"], &[]),
         rule(Kind::Job, &["get", "list", "watch"], &[]),
     ]
 }
@@ -163,15 +163,27 @@ pub enum Served {
     These(Vec<String>),
 }
 
-/// What an installation may do beside mirroring.
+/// Who makes the SealedEnvs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Somebody else.
+    External,
+    /// seald, from a directory.
+    Directory {
+        /// Whether it may create namespaces (`--create-namespaces`).
+        creates_namespaces: bool,
+    },
+}
+
+/// An installation of seald.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
     /// Its ServiceAccount; Lease and ConfigMaps lie in the same namespace.
     pub account: ServiceAccount,
     /// Which namespaces it serves.
     pub served: Served,
-    /// Whether it may create namespaces (`--create-namespaces`).
-    pub creates_namespaces: bool,
+    /// How it gets its documents.
+    pub source: Source,
 }
 
 /// Roles and bindings of an installation, without those for documents.
@@ -182,7 +194,6 @@ pub fn for_installation(installation: &Installation) -> Vec<Value> {
         Served::All => pair("ClusterRole", "seald", None, account, {
             let mut rules = resource_rules();
             rules.extend(read_rules());
-            rules.push(namespace_rule(installation));
             rules
         }),
         Served::These(namespaces) => namespaces
@@ -196,14 +207,40 @@ pub fn for_installation(installation: &Installation) -> Vec<Value> {
     };
     let own = Some(account.namespace.as_str());
     manifests.extend(pair("Role", "seald-own", own, account, own_rules()));
+    manifests.extend(for_mirroring(installation));
     manifests
+}
+
+/// Roles and bindings that mirroring a directory needs besides; none where somebody else makes SealedEnvs.
+#[must_use]
+pub fn for_mirroring(installation: &Installation) -> Vec<Value> {
+    let Source::Directory { creates_namespaces } = installation.source else {
+        return Vec::new();
+    };
+    let account = &installation.account;
+    let mirrored = rule(Kind::SealedEnv, &["create", "delete"], &[]);
+    let namespaces = creates_namespaces.then(|| rule(Kind::Namespace, &["create"], &[]));
+    match &installation.served {
+        Served::All => {
+            let rules = [mirrored].into_iter().chain(namespaces).collect();
+            pair("ClusterRole", "seald-mirror", None, account, rules)
+        }
+        // Namespaces that are named exist.
+        Served::These(named) => named
+            .iter()
+            .flat_map(|namespace| {
+                let rules = vec![mirrored.clone()];
+                pair("Role", "seald-mirror", Some(namespace), account, rules)
+            })
+            .collect(),
+    }
 }
 
 /// The custom resource, its status, and Events about it.
 fn resource_rules() -> Vec<Value> {
     let mut rules = vec![rule(
         Kind::SealedEnv,
-        &["get", "list", "watch", "create", "patch", "delete"],
+        &["get", "list", "watch", "patch"],
         &[],
     )];
     rules.push(json!({
@@ -213,15 +250,6 @@ fn resource_rules() -> Vec<Value> {
     }));
     rules.push(rule(Kind::Event, &["create", "patch"], &[]));
     rules
-}
-
-fn namespace_rule(installation: &Installation) -> Value {
-    let verbs: &[&str] = if installation.creates_namespaces {
-        &["get", "create"]
-    } else {
-        &["get"]
-    };
-    rule(Kind::Namespace, verbs, &[])
 }
 
 /// What lies in seald's own namespace.
@@ -358,7 +386,7 @@ mod tests {
         let installation = Installation {
             account: account(),
             served: Served::All,
-            creates_namespaces: false,
+            source: Source::External,
         };
         for manifest in for_installation(&installation) {
             assert!(!manifest.to_string().contains("\"secrets\""));
@@ -408,7 +436,9 @@ mod tests {
         let installation = Installation {
             account: account(),
             served: Served::These(vec!["a".into(), "b".into()]),
-            creates_namespaces: false,
+            source: Source::Directory {
+                creates_namespaces: true,
+            },
         };
         for manifest in for_installation(&installation) {
             assert!(!manifest["kind"].as_str().unwrap().starts_with("Cluster"));

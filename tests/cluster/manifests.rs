@@ -89,6 +89,10 @@ async fn k8s_a_the_manifests_give_seald_no_right_too_many() {
     }
     for refused in [
         &["get", "secrets", "-n", "seald"][..],
+        &["get", "pods", "-A"],
+        &["get", "namespaces"],
+        &["create", "sealedenvs.sealctl.dev", "-A"],
+        &["delete", "sealedenvs.sealctl.dev", "-A"],
         &["get", "secrets/seald-identity", "-n", "seald"],
         &["list", "secrets", "-A"],
         &["watch", "secrets", "-A"],

@@ -154,6 +154,16 @@ impl World {
         self.apply_text("roles.yaml", &own.join("\n---\n")).await;
     }
 
+    /// What mirroring a directory needs besides.
+    pub(crate) async fn install_mirror_roles(&self) {
+        let path = Path::new(&manifests("directory")).join("rbac.yaml");
+        let text = fs::read_to_string(path).expect("a file of the project");
+        let own = text
+            .replace("seald-mirror", &format!("{}-mirror", self.home))
+            .replace("namespace: seald\n", &format!("namespace: {}\n", self.home));
+        self.apply_text("mirror.yaml", &own).await;
+    }
+
     /// One manifest with this world's namespace, and a name of its own where it has none.
     fn renamed(&self, manifest: &str) -> String {
         let manifest = format!("{manifest}\n").replace(

@@ -1,10 +1,13 @@
 //! The files of `deploy/manifests` say what the code says: roles, names, image.
 
-use sealctl::cluster::roles::{Installation, Served, ServiceAccount, for_installation};
+use sealctl::cluster::roles::{
+    Installation, Served, ServiceAccount, Source, for_installation, for_mirroring,
+};
 use sealctl::vocabulary;
 use serde_json::Value;
 
 const RBAC: &str = include_str!("../../deploy/manifests/base/rbac.yaml");
+const DIRECTORY: &str = include_str!("../../deploy/manifests/directory/rbac.yaml");
 const DEPLOYMENT: &str = include_str!("../../deploy/manifests/deployment/deployment.yaml");
 const DAEMONSET: &str = include_str!("../../deploy/manifests/daemonset/daemonset.yaml");
 
@@ -17,15 +20,19 @@ fn documents(file: &str) -> Vec<Value> {
 #[test]
 fn the_roles_of_the_manifests_are_those_of_the_code() {
     let (namespace, name) = vocabulary::SERVICE_ACCOUNT.split_once('/').unwrap();
-    let installation = Installation {
+    let mut installation = Installation {
         account: ServiceAccount {
             namespace: namespace.into(),
             name: name.into(),
         },
         served: Served::All,
-        creates_namespaces: false,
+        source: Source::External,
     };
     assert_eq!(documents(RBAC), for_installation(&installation));
+    installation.source = Source::Directory {
+        creates_namespaces: false,
+    };
+    assert_eq!(documents(DIRECTORY), for_mirroring(&installation));
 }
 
 #[test]

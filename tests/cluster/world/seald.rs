@@ -70,6 +70,9 @@ impl Setup<'_> {
     /// Starts the process with a token of its ServiceAccount, and does not wait for anything.
     pub(crate) async fn start(self) -> Seald {
         let world = self.world;
+        if self.source != "none" {
+            world.install_mirror_roles().await;
+        }
         let kubeconfig = match self.kubeconfig {
             Some(kubeconfig) => kubeconfig,
             None => world.cluster.kubeconfig_for(&world.token().await),
