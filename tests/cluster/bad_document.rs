@@ -325,6 +325,63 @@ async fn k8s_c_a_wrong_or_missing_identity_is_said_and_a_right_one_mends_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
+async fn k8s_c_an_identity_that_goes_after_the_first_sync_is_said_when_it_is_needed() {
+    let world = World::new().await;
+    let web = deployment("web").reads_env_from_secret("web-secrets");
+    world
+        .cluster
+        .create::<Deployment>(&world.namespace, &web.build())
+        .await;
+    let revision = world.grant_and_push(&Doc::web("x")).await;
+    let _seald = world.seald().start().await;
+    world.synced("web", revision).await;
+    world.put_identity(b"# gone\n");
+    // Somebody deletes an object: to make it again, the document has to be opened again.
+    let secret = ["-n", &world.namespace, "delete", "secret", "web-secrets"];
+    world.cluster.kubectl_ok(&secret).await;
+    // A marker that is not its own makes seald look at its objects; the SealedEnv itself does not change.
+    let marker = serde_json::json!({"spec": {"template": {"metadata": {"annotations": {
+        "sealctl.dev/content-hash.web": "v1:00000000000000000000000000000000"
+    }}}}});
+    world
+        .cluster
+        .merge::<Deployment>(&world.namespace, "web", marker)
+        .await;
+    let said = world.says("web", "Decrypted", "NoIdentity").await;
+    assert_eq!(said.status, "False");
+    world.says("web", "Ready", "NoIdentity").await;
+    world.holds("ConfigMap/web-config", &[("HOST", "db")]).await;
+    world.put_identity(world.identity.text().expose());
+    world.synced("web", revision).await;
+    world
+        .holds("Secret/web-secrets", &[("PASSWORD", "x")])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn k8s_c_a_file_with_plaintext_among_its_secrets_is_refused_and_not_mirrored() {
+    let world = World::new().await;
+    let first = world.grant_and_store(&Doc::web("good")).await;
+    let _seald = world.seald_on_folder().start().await;
+    world.synced("web", first).await;
+    let before = world.snapshot().await;
+    let sealed = world.seal(&Doc::web("better").text(&world));
+    let leaking = sealed.replacen("secrets:\n", "secrets:\n  LEAKED: plain-5e1f\n", 1);
+    assert_ne!(leaking, sealed);
+    world.store_text("web", &leaking);
+    let said = world.says("web", "SourceReady", "SourceInvalid").await;
+    assert_eq!(said.status, "False");
+    assert!(said.message.contains("LEAKED"), "{}", said.message);
+    let mirrored = world.sealed_env("web").await.expect("a SealedEnv");
+    assert!(!mirrored.to_string().contains("plain-5e1f"));
+    assert_eq!(world.snapshot().await, before);
+    let second = world.store(&Doc::web("better"));
+    world.synced("web", second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
 async fn k8s_c_a_file_that_is_read_while_it_is_written_is_taken_when_it_is_whole() {
     let world = World::new().await;
     let first = world.grant_and_store(&Doc::web("good")).await;

@@ -11,14 +11,16 @@
 mod needle;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 
 use self::needle::Needle;
 use super::rig::{Proxy, deployment};
-use super::world::{Doc, SOON, Seald, World, sealctl};
+use super::world::{Doc, SOON, Seald, World};
 
 /// Characters that every encoding writes in its own way.
 fn canary(name: &str) -> String {
@@ -297,6 +299,7 @@ async fn k8s_a_sealctl_prints_no_canary_unless_it_is_asked_for_the_value() {
     let needles = vec![
         Needle::new("the value", value.as_bytes()),
         Needle::new("the identity", world.identity.text().expose()),
+        Needle::new("any identity", b"AGE-SECRET-KEY-1"),
     ];
     let mut search = Search {
         needles,
@@ -308,7 +311,30 @@ async fn k8s_a_sealctl_prints_no_canary_unless_it_is_asked_for_the_value() {
         .derived("DERIVED", "x-{{ VALUE }}");
     world.grant_and_store(&doc).await;
     let identity = world.identity_folder().join(&world.environment);
+    let elsewhere = tempfile::tempdir().expect("room for a scratch folder");
     let environment = world.environment.clone();
+    let run = |folder: &Path, args: &[&str], input: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sealctl"))
+            .args(args)
+            .current_dir(folder)
+            .env_clear()
+            .env("HOME", elsewhere.path())
+            .env("PATH", "/usr/bin:/bin")
+            .env("EDITOR", "sed -i s/HOST:/HOSTNAME:/")
+            .env("SEALCTL_LOG_LEVEL", "trace")
+            .env("SOPS_AGE_KEY_FILE", &identity)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("sealctl runs");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        // Who reads nothing may have closed it already.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        child.wait_with_output().expect("sealctl runs")
+    };
+    let file = format!("envs/{environment}/web.yaml");
     for args in [
         &["show", "-e", &*environment][..],
         &["check"],
@@ -317,24 +343,51 @@ async fn k8s_a_sealctl_prints_no_canary_unless_it_is_asked_for_the_value() {
         &["get", "MISSING", "-e", &environment],
         &["decrypt", "envs/none.yaml"],
     ] {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_sealctl"))
-            .args(args)
-            .current_dir(&world.project)
-            .env_clear()
-            .env("HOME", &world.project)
-            .env("PATH", "/usr/bin:/bin")
-            .env("SEALCTL_LOG_LEVEL", "trace")
-            .env("SOPS_AGE_KEY_FILE", &identity)
-            .stdin(std::process::Stdio::null())
-            .output()
-            .expect("sealctl runs");
-        let command = args.join(" ");
-        search.add(
-            &format!("sealctl {command}"),
-            [output.stdout, output.stderr].concat(),
-        );
+        let output = run(&world.project, args, "");
+        let printed = [output.stdout, output.stderr].concat();
+        search.add(&format!("sealctl {}", args.join(" ")), printed);
     }
+    let said_in_clear = run(&world.project, &["decrypt", &file], "");
+    for (folder, args, input) in [
+        (
+            &*world.project,
+            &["set", "ANOTHER", "-", "-e", &*environment][..],
+            &*value,
+        ),
+        (&world.project, &["edit", "-e", &environment, "--yes"], ""),
+        (
+            &world.project,
+            &["unset", "ANOTHER", "-e", &environment],
+            "",
+        ),
+        (&world.project, &["decrypt", "-i", "--yes", &file], ""),
+        (&world.project, &["encrypt", &file], ""),
+        (
+            elsewhere.path(),
+            &["init", "--app", "web", "--env", "dev", "--name", "ann"],
+            "",
+        ),
+        (elsewhere.path(), &["key", "new", "--out", "other"], ""),
+    ] {
+        let output = run(folder, args, input);
+        let printed = [output.stdout, output.stderr].concat();
+        let command = format!("sealctl {}", args.join(" "));
+        let shown = String::from_utf8_lossy(&printed).replace(&value, "CANARY");
+        assert!(output.status.success(), "{command}: {shown}");
+        search.add(&command, printed);
+    }
+    search.add_files(&world.project.join("envs"));
     search.assert_clean();
-    let output = sealctl(&world.project, &["get", "VALUE", "-e", &environment]);
-    drop(output);
+    // The search finds what is there: in what prints the value on request, and in a place that holds it.
+    let output = run(&world.project, &["get", "VALUE", "-e", &environment], "");
+    for printed in [said_in_clear.stdout, output.stdout] {
+        assert!(search.needles[0].is_in(&printed).is_some(), "not found");
+        let mut planted = Search {
+            needles: vec![Needle::new("the value", value.as_bytes())],
+            places: Vec::new(),
+        };
+        planted.add("a place", printed);
+        let found = std::panic::catch_unwind(|| planted.assert_clean());
+        assert!(found.is_err(), "a planted canary was not found");
+    }
 }

@@ -173,6 +173,51 @@ async fn k8s_c_the_first_workload_goes_alone_and_then_no_more_than_parallel_at_a
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
+async fn k8s_c_many_documents_that_change_at_once_keep_within_the_limit_of_rollouts() {
+    const SLOW: Duration = Duration::from_millis(1500);
+    let names = ["a", "b", "c", "d"];
+    let doc = |name: &str, value: &str| Doc::of(name).secret("PASSWORD", value);
+    let world = World::new().await;
+    let observer = Observer::of(&world.cluster, &world.namespace).await;
+    let mut revision = 0;
+    for name in names {
+        let workload = deployment(name)
+            .ready_after(SLOW)
+            .reads_env_from_secret(&format!("{name}-secrets"));
+        world
+            .cluster
+            .create::<Deployment>(&world.namespace, &workload.build())
+            .await;
+        revision = world.grant_and_push(&doc(name, "1")).await;
+    }
+    let seald = world.seald().flag("--rollouts=1").start().await;
+    for (at, name) in (1..).zip(names) {
+        world.synced(name, at).await;
+    }
+    assert_eq!(revision, 4, "one revision for each document");
+    for name in names {
+        world.push(&doc(name, "2")).await;
+    }
+    for (at, name) in (5..).zip(names) {
+        world.synced(name, at).await;
+    }
+    let begun = observer.changes_of("ReplicaSet").into_iter();
+    let mut begun: Vec<_> = begun
+        .filter(|change| change.happened == super::rig::Happened::Created)
+        .collect();
+    let begun = begun.split_off(names.len());
+    assert_eq!(begun.len(), names.len(), "each was rolled once: {begun:?}");
+    // A rollout takes at least SLOW; the watch may be late by a little.
+    let whole = SLOW - Duration::from_millis(100);
+    for pair in begun.windows(2) {
+        let after = pair[1].at.duration_since(pair[0].at);
+        assert!(after >= whole, "one at a time: {begun:?}");
+    }
+    seald.assert_never_forbidden();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
 async fn k8s_c_the_first_failure_holds_the_others_back_and_its_mending_lets_them_go() {
     let slow = |name| deployment(name).spec("progressDeadlineSeconds", json!(2));
     let (world, observer, _seald) =
