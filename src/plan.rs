@@ -16,6 +16,7 @@ mod flight;
 mod next;
 mod objects;
 pub mod record;
+mod recording;
 mod report;
 mod rollout;
 #[cfg(test)]

@@ -261,6 +261,18 @@ impl Requests {
         absent_as_none(answer.map(|object| object.metadata))
     }
 
+    /// Whether it did not exist at some moment in the past, mostly a few milliseconds ago: answered from
+    /// the server's memory, without its database.
+    ///
+    /// # Errors
+    /// Any refusal other than that it does not exist; a missing namespace is one.
+    pub async fn was_absent(&self, place: &Place) -> Result<bool, ApiError> {
+        let mut call = Call::get(place, METADATA_ONLY);
+        call.path.push_str("?resourceVersion=0");
+        let answer = self.send::<serde::de::IgnoredAny>(&call).await;
+        absent_as_none(answer).map(|found| found.is_none())
+    }
+
     /// A collection in `namespace`, with a query such as `labelSelector=a%3Db`.
     ///
     /// # Errors

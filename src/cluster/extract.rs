@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Deserializer};
 
 use super::client::Meta;
 use crate::env::{ObjectKind, WorkloadKind, WorkloadRef};
@@ -116,15 +115,15 @@ struct Requirement {
 ///
 /// # Errors
 /// When the object is not what its kind says. The error may quote it and must not be shown.
-pub fn workload(
+pub fn workload<'de, D: Deserializer<'de>>(
     kind: WorkloadKind,
-    object: Value,
-) -> Result<(String, Workload), serde_json::Error> {
+    object: D,
+) -> Result<(String, Workload), D::Error> {
     let RawWorkload {
         metadata,
         spec,
         status,
-    } = serde_json::from_value(object)?;
+    } = RawWorkload::deserialize(object)?;
     let name = metadata.name.parse().map_err(serde::de::Error::custom)?;
     let counts = Counts::of(kind, &spec, &status);
     let workload = Workload {
@@ -408,8 +407,8 @@ struct RawJob {
 ///
 /// # Errors
 /// When the object is no Job. The error may quote it and must not be shown.
-pub fn job(object: Value) -> Result<(String, JobSeen), serde_json::Error> {
-    let RawJob { metadata, status } = serde_json::from_value(object)?;
+pub fn job<'de, D: Deserializer<'de>>(object: D) -> Result<(String, JobSeen), D::Error> {
+    let RawJob { metadata, status } = RawJob::deserialize(object)?;
     let NamedMeta {
         name,
         namespace,
@@ -449,7 +448,7 @@ fn job_state(conditions: &[RawCondition]) -> JobState {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::{join, join_all, join3};
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::client::{Meta, Requests};
 use super::error::{ApiError, Class, Verb};
@@ -102,7 +103,8 @@ async fn object(
 ) -> Result<Seen<ObjectSeen>, ApiError> {
     let place = scope.place(id.kind.into(), &id.name);
     match depth {
-        Depth::Metadata => Ok(found(
+        Depth::Absence if requests.was_absent(&place).await? => Ok(Seen::Absent),
+        Depth::Absence | Depth::Metadata => Ok(found(
             requests.get_meta(&place).await?.map(|meta| meta.seen()),
         )),
         Depth::Content => match requests.get::<Stored>(&place).await? {
@@ -142,11 +144,11 @@ fn found<T>(thing: Option<T>) -> Seen<T> {
 
 async fn job(requests: &Requests, scope: &Scope, name: &str) -> Result<Seen<JobSeen>, ApiError> {
     let place = scope.place(Kind::Job, name);
-    let Some(object) = requests.get(&place).await? else {
+    let Some(object) = requests.get::<Box<RawValue>>(&place).await? else {
         return Ok(Seen::Absent);
     };
     // What cannot be read may quote the pod template, so only that it is so is told.
-    let job = extract::job(object).map_err(|_| unreadable(place, "status"))?;
+    let job = extract::job(&*object).map_err(|_| unreadable(place, "status"))?;
     Ok(Seen::Present(job.1))
 }
 

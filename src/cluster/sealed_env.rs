@@ -1,6 +1,7 @@
 //! A SealedEnv as the daemon works with it.
 
-use serde_json::Value;
+use serde::{Deserialize as _, Deserializer};
+use serde_json::value::RawValue;
 
 use super::client::Requests;
 use super::crd::{DeletionPolicy, SealedEnv};
@@ -74,12 +75,12 @@ impl SealedEnvSeen {
     ///
     /// # Errors
     /// When it is no SealedEnv. The error may quote it and must not be shown.
-    pub fn read(object: Value) -> Result<Self, serde_json::Error> {
+    pub fn read<'de, D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
         let SealedEnv {
             metadata,
             spec,
             status,
-        } = serde_json::from_value(object)?;
+        } = SealedEnv::deserialize(object)?;
         let annotations = metadata.annotations.unwrap_or_default();
         let annotation = |key: &str| annotations.get(key).cloned();
         Ok(Self {
@@ -117,9 +118,9 @@ pub async fn read_sealed_env(
     name: &str,
 ) -> Result<Option<SealedEnvSeen>, ApiError> {
     let place = Place::new(Kind::SealedEnv, namespace, name);
-    let unreadable = |_| ApiError::new(Verb::Get, &place, Class::Unreadable);
-    match requests.get::<Value>(&place).await? {
-        Some(object) => SealedEnvSeen::read(object).map(Some).map_err(unreadable),
+    let unreadable = |_: serde_json::Error| ApiError::new(Verb::Get, &place, Class::Unreadable);
+    match requests.get::<Box<RawValue>>(&place).await? {
+        Some(object) => SealedEnvSeen::read(&*object).map(Some).map_err(unreadable),
         None => Ok(None),
     }
 }

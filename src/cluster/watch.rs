@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures::{AsyncBufReadExt as _, StreamExt as _};
 use http::Request;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -123,7 +123,7 @@ enum End {
 struct Page {
     metadata: PageMeta,
     #[serde(default)]
-    items: Vec<Value>,
+    items: Vec<Box<RawValue>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -133,12 +133,19 @@ struct PageMeta {
     r#continue: String,
 }
 
-/// A line of a watch.
+/// A line of a watch. The object is read once its kind is known, straight into what is kept of it.
 #[derive(Deserialize)]
-struct Line {
-    r#type: String,
-    #[serde(default)]
-    object: Value,
+struct Line<'a> {
+    r#type: &'a str,
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+/// What the API server says instead of an object when a watch goes wrong.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Fault {
+    code: u16,
 }
 
 impl Watch {
@@ -217,7 +224,7 @@ impl Watch {
                 _ => End::Failed(error),
             })?;
             for object in page.items {
-                self.put(object).await?;
+                self.put(&object).await?;
             }
             if page.metadata.r#continue.is_empty() {
                 let namespace = self.namespace.clone();
@@ -269,47 +276,54 @@ impl Watch {
 
     async fn line(&mut self, line: &str, version: &mut String) -> Result<(), End> {
         // A line that is cut off or no JSON: the connection broke in the middle of it.
-        let Ok(line) = serde_json::from_str::<Line>(line) else {
+        let Ok(line) = serde_json::from_str::<Line<'_>>(line) else {
             return Err(End::Failed(self.error(Class::Unreadable)));
         };
-        if line.r#type == "ERROR" {
-            return Err(match line.object["code"].as_u64() {
-                Some(410) => End::Relist,
-                _ => End::Failed(self.error(Class::Unexpected)),
-            });
-        }
-        let moved = line.object["metadata"]["resourceVersion"]
-            .as_str()
-            .map(str::to_owned);
-        match line.r#type.as_str() {
-            "ADDED" | "MODIFIED" => self.put(line.object).await?,
-            "DELETED" => self.gone(line.object).await?,
-            _ => {}
-        }
+        let Line { r#type, object } = line;
+        let moved = match r#type {
+            "ERROR" => return Err(self.fault(object)),
+            "ADDED" | "MODIFIED" => self.put(object).await?,
+            "DELETED" => self.gone(object).await?,
+            _ => NameOf::of(object).resource_version,
+        };
         if let Some(moved) = moved {
             *version = moved;
         }
         Ok(())
     }
 
-    async fn put(&mut self, object: Value) -> Result<(), End> {
-        let name = NameOf::of(&object);
-        let namespace = self.namespace.clone();
-        match self.target.put(namespace, &name, object) {
-            Ok(Some(watched)) => self.send(watched).await,
-            Ok(None) => Ok(()),
-            // The text of the error may quote the object.
-            Err(_) => {
-                let place = Place::new(self.kind, name.namespace, name.name);
-                self.send(Watched::Unreadable(place)).await
-            }
+    fn fault(&self, object: &RawValue) -> End {
+        match serde_json::from_str(object.get()) {
+            Ok(Fault { code: 410 }) => End::Relist,
+            _ => End::Failed(self.error(Class::Unexpected)),
         }
     }
 
-    async fn gone(&self, object: Value) -> Result<(), End> {
-        let NameOf { namespace, name } = NameOf::of(&object);
+    /// Hands on what an object has become; its version.
+    async fn put(&mut self, object: &RawValue) -> Result<Option<String>, End> {
+        let name = NameOf::of(object);
+        let namespace = self.namespace.clone();
+        match self.target.put(namespace, &name, object) {
+            Ok(Some(watched)) => self.send(watched).await?,
+            Ok(None) => {}
+            // The text of the error may quote the object.
+            Err(_) => {
+                let place = Place::new(self.kind, name.namespace, name.name);
+                self.send(Watched::Unreadable(place)).await?;
+            }
+        }
+        Ok(name.resource_version)
+    }
+
+    async fn gone(&self, object: &RawValue) -> Result<Option<String>, End> {
+        let NameOf {
+            namespace,
+            name,
+            resource_version,
+        } = NameOf::of(object);
         let watched = self.target.gone(self.namespace.clone(), namespace, name);
-        self.send(watched).await
+        self.send(watched).await?;
+        Ok(resource_version)
     }
 
     async fn send(&self, watched: Watched) -> Result<(), End> {

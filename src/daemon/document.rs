@@ -57,7 +57,7 @@ struct Facts {
 
 struct Opened {
     delivery: Arc<Delivery>,
-    desired: Desired,
+    desired: Arc<Desired>,
 }
 
 impl Documents {
@@ -159,7 +159,7 @@ impl Documents {
         &mut self,
         keys: StateKeys,
         wanted: bool,
-    ) -> Result<Option<Desired>, Failure> {
+    ) -> Result<Option<Arc<Desired>>, Failure> {
         let changed = self.digest_key().as_ref() != Some(&keys.current);
         let former = self.keys.replace(keys);
         if !changed || !wanted {
@@ -173,7 +173,7 @@ impl Documents {
         desired.map(Some)
     }
 
-    async fn digest_again(&mut self) -> Result<Desired, Failure> {
+    async fn digest_again(&mut self) -> Result<Arc<Desired>, Failure> {
         self.open_again().await?;
         let opened = self.opened.as_ref().ok_or_else(out_of_date)?;
         let (delivery, revision) = (opened.delivery.clone(), opened.desired.revision);
@@ -264,7 +264,7 @@ impl Documents {
     }
 
     /// Keeps the plaintext and digests it under the present key.
-    fn keep(&mut self, delivery: Arc<Delivery>, revision: Option<u64>) -> Option<Desired> {
+    fn keep(&mut self, delivery: Arc<Delivery>, revision: Option<u64>) -> Option<Arc<Desired>> {
         let key = &self.keys.as_ref()?.current;
         let mut desired = Desired::of(&delivery, revision, key, BTreeMap::new());
         let written = |id: &ObjectId| {
@@ -276,6 +276,7 @@ impl Documents {
         let key = (self.scope.namespace.clone(), self.scope.name.clone());
         let objects = desired.objects.iter().map(|object| &object.id);
         desired.contested = self.shell.claims.claim(&key, objects, written);
+        let desired = Arc::new(desired);
         self.opened = Some(Opened {
             delivery,
             desired: desired.clone(),

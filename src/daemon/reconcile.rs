@@ -261,7 +261,7 @@ impl Reconciler {
             .unwrap_or_default()
             .into_iter()
             .map(|target| target.id);
-        let interest = Interest::of(&self.scope.name, desired, former);
+        let interest = Interest::of(&self.scope.name, desired.map(AsRef::as_ref), former);
         let mut events = Vec::new();
         // Set before the index is read: what the router stores from now on is told as a notice.
         let unchanged = {

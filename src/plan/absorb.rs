@@ -101,7 +101,7 @@ fn take_observation(state: &mut State, seen: Observation, now: Now) {
             .as_mut()
             .map(|document| document.resolved.as_mut())
     {
-        resolution.desired = *desired;
+        resolution.desired = desired;
         // Digests under another key say nothing about what was seen before.
         state.objects.clear();
         state.look_again.clear();

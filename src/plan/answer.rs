@@ -64,6 +64,7 @@ fn take_write(
     match effect {
         Effect::WriteRecord { record, guard: _ } => {
             state.record = Seen::Present(RecordSeen { version, record });
+            state.untouched = false;
         }
         Effect::ApplyObject {
             id,
@@ -267,6 +268,7 @@ fn doubt(state: &mut State, effect: &Effect) {
         Effect::DeleteRecord => state.record = Seen::Unknown,
         Effect::WriteRecord { .. } => {
             state.record = Seen::Unknown;
+            state.untouched = false;
             // Who wrote the record may have written the objects, too; what it says is judged by them.
             state.look_again = state.objects.keys().cloned().collect();
         }

@@ -6,6 +6,7 @@
 //! workloads and do not depend on each other.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -89,7 +90,7 @@ impl Life {
 #[derive(Debug, Clone)]
 pub struct Resolution {
     /// What should exist.
-    pub desired: Desired,
+    pub desired: Arc<Desired>,
     /// Outcome of the verification: `Verified`, `NotRequired`, or what policy `warn` lets pass.
     pub verified: Outcome,
     /// Whether the policy refuses a revision lower than the highest one applied.
@@ -153,7 +154,7 @@ pub struct Observation {
     /// The credentials Secret, when it was asked for (metadata only).
     pub credentials: Option<Seen<ObjectSeen>>,
     /// Desired state under the digest key that was read, when it differs from the former one.
-    pub desired: Option<Box<Desired>>,
+    pub desired: Option<Arc<Desired>>,
     /// Why something could not be read; what could be is in the other fields.
     pub failure: Option<Failure>,
 }
@@ -178,6 +179,9 @@ pub struct Look {
 /// How much of an object is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
+    /// Metadata of an object that should not be there: absent is what some moment in the past says, and a
+    /// write that relies on it is guarded. What is there is read as it is now.
+    Absence,
     /// Metadata.
     Metadata,
     /// Everything; values become keyed digests at once.

@@ -9,6 +9,7 @@ use super::conditions::{ConditionKind, Finding, Target, TargetState};
 use super::desired::{Desired, DesiredObject};
 use super::effect::{Depth, Effect, Guard, Look, Outcome};
 use super::next::Next;
+use super::recording;
 use super::rollout::{self, Judgements};
 use super::snapshot::{ObjectId, ObjectSeen, Seen, Version};
 use super::state::State;
@@ -63,7 +64,7 @@ pub(super) fn next(state: &State, desired: &Desired, now: Now) -> (Option<Next>,
         Judgements::NotKnownYet => (Some(Next::Wait(None)), progress),
         Judgements::Look(look) => (Some(Next::Look(look)), progress),
         Judgements::Known(judgements) => {
-            let write = rollout::record_write(state, desired, &judgements);
+            let write = recording::early(state, desired, &judgements);
             (
                 Some(Next::Act(write.unwrap_or_else(|| apply(state, object)))),
                 progress,
@@ -207,6 +208,7 @@ fn what_to_look_at(state: &State, desired: &Desired) -> BTreeMap<ObjectId, Depth
     for object in &desired.objects {
         let depth = match state.objects.get(&object.id) {
             _ if state.look_again.contains(&object.id) => Some(Depth::Metadata),
+            None | Some(Seen::Unknown) if state.untouched => Some(Depth::Absence),
             None | Some(Seen::Unknown) => Some(Depth::Metadata),
             Some(Seen::Present(seen)) if seen.keys.is_none() && !is_current(state, object) => {
                 Some(Depth::Content)

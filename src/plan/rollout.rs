@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use super::conditions::{ConditionKind, Finding, RolloutState, RolloutStatus};
 use super::desired::Desired;
-use super::effect::{Effect, Guard, Look, Outcome, Stamp};
+use super::effect::{Effect, Look, Outcome, Stamp};
 use super::flight;
 use super::next::Next;
 use super::objects;
-use super::record::{Entry, Record};
-use super::snapshot::{Seen, Workload};
+use super::record::Entry;
+use super::snapshot::Workload;
 use super::state::{Member, State, Wave};
 use super::usage::{self, Judgement};
 use crate::clock::Now;
@@ -106,26 +106,6 @@ pub(super) fn judgements(state: &State, desired: &Desired, now: Now) -> Judgemen
         Some(until) if until > now.monotonic => Judgements::Later(until),
         Some(_) | None => Judgements::Look(look),
     }
-}
-
-/// The write that brings the record up to date with `judgements`, or `None` when it is.
-pub(super) fn record_write(
-    state: &State,
-    desired: &Desired,
-    judgements: &BTreeMap<WorkloadRef, Judged>,
-) -> Option<Effect> {
-    let seen = state.record.present();
-    let former = seen.map(|seen| seen.record.clone()).unwrap_or_default();
-    let entries = judgements
-        .iter()
-        .map(|(id, judged)| (id.clone(), judged.entry.clone()));
-    let record = Record {
-        revision: former.revision.max(desired.revision.unwrap_or(0)),
-        bootstrap: former.bootstrap.clone(),
-        workloads: entries.collect(),
-    };
-    let guard = seen.map_or(Guard::Create, |seen| Guard::Update(seen.version.clone()));
-    (guard == Guard::Create || record != former).then_some(Effect::WriteRecord { record, guard })
 }
 
 /// What to do about the workloads, once all objects are in place.
@@ -472,17 +452,5 @@ fn earliest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> 
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
-    }
-}
-
-/// Whether the record still has to be written although nothing else is to be done.
-pub(super) fn late_record_write(
-    state: &State,
-    desired: &Desired,
-    judgements: &BTreeMap<WorkloadRef, Judged>,
-) -> Option<Effect> {
-    match state.record {
-        Seen::Unknown => None,
-        Seen::Absent | Seen::Present(_) => record_write(state, desired, judgements),
     }
 }

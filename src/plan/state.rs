@@ -35,6 +35,9 @@ pub struct State {
     pub(super) status: Status,
     pub(super) document: Option<DocumentSeen>,
     pub(super) record: Seen<RecordSeen>,
+    /// The status says that no pass has ever ended. Then nothing should be there, and the record is made
+    /// without a look: its guard refuses where that is wrong.
+    pub(super) untouched: bool,
     pub(super) objects: BTreeMap<ObjectId, Seen<ObjectSeen>>,
     /// Objects that must be compared with the cluster again.
     pub(super) look_again: BTreeSet<ObjectId>,
@@ -133,6 +136,7 @@ impl State {
     pub fn new(owner: Owner, status: Status) -> Self {
         Self {
             owner,
+            untouched: status.conditions.is_empty() && status.targets.is_empty(),
             status,
             document: None,
             record: Seen::Unknown,

@@ -15,7 +15,7 @@ use super::report;
 use super::rollout::{self, Judgements};
 use super::snapshot::Seen;
 use super::state::{State, UnderWay};
-use super::{deletion, objects, superuser};
+use super::{deletion, objects, recording, superuser};
 use crate::clock::Now;
 use crate::plan::conditions::{BootstrapStatus, RolloutStatus};
 use crate::plan::effect::Look;
@@ -192,18 +192,22 @@ fn deliver(state: &mut State, desired: &Desired, context: &Context, findings: Fi
     if let Some(until) = trouble_wait(state, ConditionKind::Applied, 3, &mut findings, now) {
         return waiting(findings, Some(until));
     }
-    if state.record == Seen::Unknown {
-        let look = Look {
-            record: true,
-            ..Look::default()
-        };
-        return unfinished(findings, Next::Look(look));
+    let record = Next::Look(Look {
+        record: true,
+        ..Look::default()
+    });
+    if state.record == Seen::Unknown && !state.untouched {
+        return unfinished(findings, record);
     }
     let (next, finding) = objects::next(state, desired, now);
     findings[3] = Some(finding);
     if let Some(next) = next {
         trouble_wait(state, ConditionKind::RolledOut, 4, &mut findings, now);
         return unfinished(findings, next);
+    }
+    // Without an object to write nothing has proven that there is no record.
+    if state.record == Seen::Unknown {
+        return unfinished(findings, record);
     }
     let judgements = match rollout::judgements(state, desired, now) {
         Judgements::Known(judgements) => judgements,
@@ -237,7 +241,7 @@ fn deliver(state: &mut State, desired: &Desired, context: &Context, findings: Fi
         bootstrap_pause.map_or(bootstrap.next, |until| Some(Next::Wait(Some(until)))),
     ];
     let tidy = || {
-        let late = rollout::late_record_write(state, desired, &judgements).map(Next::Act);
+        let late = recording::late(state, desired, &judgements).map(Next::Act);
         late.or_else(|| rolled_out.then(|| objects::prune(state, desired)).flatten())
     };
     let next = choose(wanted, tidy);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::cluster::error::ApiError;
 use crate::cluster::extract;
@@ -107,23 +108,25 @@ pub(super) enum Target {
     },
 }
 
+/// Which object it is, and of which version. Readable also where the rest is not.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub(super) struct NameOf {
     pub(super) namespace: String,
     pub(super) name: String,
+    pub(super) resource_version: Option<String>,
 }
 
 impl NameOf {
-    pub(super) fn of(object: &Value) -> Self {
-        let text = |key: &str| {
-            object["metadata"][key]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned()
-        };
-        Self {
-            namespace: text("namespace"),
-            name: text("name"),
+    pub(super) fn of(object: &RawValue) -> Self {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Named {
+            metadata: NameOf,
         }
+        serde_json::from_str::<Named>(object.get())
+            .unwrap_or_default()
+            .metadata
     }
 }
 
@@ -150,7 +153,7 @@ impl Target {
         &mut self,
         namespace: Option<String>,
         name: &NameOf,
-        object: Value,
+        object: &RawValue,
     ) -> Result<Option<Watched>, serde_json::Error> {
         match self {
             Self::SealedEnvs { environment, names } => {

@@ -3,7 +3,7 @@
 use http::{Response, StatusCode};
 use kube::Client;
 use kube::client::Body;
-use serde_json::json;
+use serde_json::{Value, json};
 use tower_test::mock::Handle;
 
 use super::*;

@@ -81,7 +81,7 @@ impl Reconciler {
                     let wanted = self.state.as_ref().and_then(State::desired).is_some();
                     match self.documents.take_keys(stored.keys, wanted).await {
                         Ok(desired) => {
-                            observation.desired = desired.map(Box::new);
+                            observation.desired = desired;
                             observation.record = Some(Seen::Present(stored.seen));
                         }
                         Err(failure) => observation.failure = Some(failure),

@@ -80,7 +80,7 @@ impl Doc {
         let resolved = match &self.refused {
             Some(refused) => Err(refused.clone()),
             None => Ok(Resolution {
-                desired: self.desired(),
+                desired: self.desired().into(),
                 verified: Outcome::new(Reason::Verified, "verified"),
                 forward_only: true,
             }),

@@ -42,6 +42,29 @@ fn a_cold_start_writes_the_record_each_object_and_the_status_once() {
     );
     assert_eq!(world.notes.len(), 1, "{:?}", world.notes);
     assert_eq!(seald.ready(), Some(Reason::Synced));
+    // One look, at the objects: that there is no record is proven by making it.
+    assert_eq!(seald.did.iter().filter(|did| **did == "Observe").count(), 1);
+}
+
+#[test]
+fn a_record_that_outlived_the_status_is_found_before_anything_is_written() {
+    let (mut world, mut seald) = in_place(Doc::new(&[("A", "1")]));
+    world.status.clear();
+    seald.restart(&world);
+    run(&mut world, &mut [&mut seald]);
+    assert_eq!(world.log, ["status"]);
+    assert_eq!(world.rollouts("web"), 0);
+}
+
+#[test]
+fn a_new_revision_without_readers_reaches_the_object_before_the_record() {
+    let mut world = World::new("polls", Doc::new(&[("A", "1")]));
+    let mut seald = Seald::start(&world, "polls");
+    run(&mut world, &mut [&mut seald]);
+    world.log.clear();
+    world.doc().set("A", "2");
+    run(&mut world, &mut [&mut seald]);
+    assert_eq!(world.log, ["apply Secret/polls", "record", "status"]);
 }
 
 #[test]

@@ -174,6 +174,7 @@ impl Seald {
     fn perform(&mut self, world: &mut World, effect: Effect) {
         match effect {
             Effect::Observe(look) => {
+                self.did.push("Observe");
                 let seen = self.look(world, &look);
                 self.owed.push(Event::Observed(Box::new(seen)));
             }
