@@ -19,6 +19,8 @@ use super::stage::{ACCOUNT, Seald, Stage};
 const FIGURE: &str = "wave";
 const COUNT: usize = 500;
 const RUNS: usize = 3;
+/// Of the bare loader: as many as seald has requests in flight at most.
+const CONNECTIONS: usize = 64;
 const WORKLOADS: &str = "\nworkloads:\n  settle: 0s\n  parallel: 500\n";
 
 struct Run {
@@ -53,7 +55,29 @@ pub(crate) async fn measure() -> Vec<Row> {
     let restarts: BTreeSet<usize> = (0..COUNT)
         .map(|number| observer.restarts(&namespace, &format!("deployment/web-{number:03}")))
         .collect();
-    rows(&runs, &restarts)
+    let bare = bare_wave(&stage, &observer).await;
+    rows(&runs, &restarts, bare)
+}
+
+/// How long the same patches take when a bare loader sends them: the ceiling. Rolls every Deployment once more.
+async fn bare_wave(stage: &Stage, observer: &Observer) -> f64 {
+    let namespace = documents::namespace(0);
+    let patch = |number: usize| {
+        let name = format!("web-{number:03}");
+        let body = json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": { "name": name },
+            "spec": { "template": { "metadata": { "annotations": { "bench/restart": "1" } } } },
+        });
+        let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}");
+        Prepared::apply(&path, "bench", body.to_string())
+    };
+    let patches = (0..COUNT).map(patch).collect();
+    let bare = stage.admin.send(CONNECTIONS, patches).await.as_secs_f64();
+    observer.quiet_for(Duration::from_secs(3)).await;
+    progress(&format!("  the same patches by a bare loader: {bare:.2} s"));
+    bare
 }
 
 async fn add_deployments(stage: &Stage) {
@@ -138,7 +162,7 @@ fn is_restart(write: &Write) -> bool {
     write.resource == "deployments" && write.status == 200
 }
 
-fn rows(runs: &[Run], restarts: &BTreeSet<usize>) -> Vec<Row> {
+fn rows(runs: &[Run], restarts: &BTreeSet<usize>, bare: f64) -> Vec<Row> {
     let of = |field: fn(&Run) -> f64| runs.iter().map(field).collect::<Vec<f64>>();
     let wave = of(|run| run.wave);
     let canary = of(|run| run.canary);
@@ -152,9 +176,12 @@ fn rows(runs: &[Run], restarts: &BTreeSet<usize>) -> Vec<Row> {
             FIGURE,
             &format!("one Secret, {COUNT} Deployments: canary ready → last patch"),
             shown(&wave, 2, "s"),
-            json!({ "wave": wave, "canary": canary, "whole": of(|run| run.whole) }),
+            json!({ "wave": wave, "canary": canary, "whole": of(|run| run.whole), "bare": bare }),
         )
-        .peer(format!("the canary alone: {}", shown(&canary, 2, "s")))
+        .peer(format!(
+            "the same patches by a bare loader: {bare:.2} s; the canary alone: {}",
+            shown(&canary, 2, "s")
+        ))
         .aim("≤ 1 s", median(&wave) <= 1.0),
         Row::note(
             FIGURE,

@@ -30,4 +30,4 @@ pub(crate) use control_plane::{ControlPlane, Tier, built};
 pub(crate) use objects::{Pods, deployment, job, pods};
 pub(crate) use observer::{Change, Happened, Observer};
 pub(crate) use process::{Process, Program};
-pub(crate) use proxy::{Boundary, Proxy};
+pub(crate) use proxy::{Boundary, Proxy, Record};

@@ -93,9 +93,19 @@ struct Inner {
 }
 
 struct Armed {
-    write: usize,
+    /// Which of the counted writes this is about, and how many of them still come, this one included.
+    about: Wanted,
+    left: usize,
     boundary: Boundary,
     hook: Hook,
+}
+
+impl Armed {
+    /// Counts one more of its writes down; whether this was the one.
+    fn comes(&mut self) -> bool {
+        self.left -= 1;
+        self.left == 0
+    }
 }
 
 struct Rule {
@@ -154,19 +164,31 @@ impl Proxy {
         self.reset();
     }
 
-    /// Stops write number `write` (from 1) at `boundary` and runs `hook` there, once; the hook kills the client. From then on
-    /// no counted write passes until `reset`; the client's connections are closed without an answer.
-    pub(crate) fn arm(
+    /// Stops the `nth` counted write from now (from 1) at `boundary` and runs `hook` there, once; the hook kills the client.
+    /// From then on no counted write passes until `reset`; the client's connections are closed without an answer.
+    pub(crate) fn arm(&self, nth: usize, boundary: Boundary, hook: impl FnOnce() + Send + 'static) {
+        self.arm_at(nth, |_| true, boundary, hook);
+    }
+
+    /// The same for the `nth` of the counted writes that are `about` this.
+    pub(crate) fn arm_at(
         &self,
-        write: usize,
+        nth: usize,
+        about: impl Fn(&Record) -> bool + Send + Sync + 'static,
         boundary: Boundary,
         hook: impl FnOnce() + Send + 'static,
     ) {
         self.inner().armed = Some(Armed {
-            write,
+            about: Arc::new(about),
+            left: nth,
             boundary,
             hook: Box::new(hook),
         });
+    }
+
+    /// Whether the armed write has not come yet.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.inner().armed.is_some()
     }
 
     /// Waits until the armed hook has run.
@@ -191,11 +213,6 @@ impl Proxy {
         inner.writes = 0;
         inner.armed = None;
         inner.halted = false;
-    }
-
-    /// How many counted writes have come since the start or the last `reset`.
-    pub(crate) fn writes(&self) -> usize {
-        self.inner().writes
     }
 
     /// Every request so far.

@@ -183,14 +183,10 @@ impl Shared {
         if counts {
             inner.writes += 1;
             record.write = Some(inner.writes);
-            if inner
+            armed = inner
                 .armed
-                .as_ref()
-                .is_some_and(|armed| armed.write == inner.writes)
-            {
-                armed = inner.armed.take();
-                inner.halted = true;
-            }
+                .take_if(|armed| (armed.about)(&record) && armed.comes());
+            inner.halted = armed.is_some();
         }
         inner.records.push(record);
         Ok((inner.records.len() - 1, armed))
