@@ -373,19 +373,7 @@ fn next_stamps(
     if let Some(settled) = settled.filter(|settled| *settled > now.monotonic) {
         return Some(Next::Wait(Some(settled)));
     }
-    let room = room(state, desired).min(slots);
-    let held = |reader: &&&Reader<'_>| {
-        state
-            .stamp_after
-            .get(&reader.workload.id)
-            .is_none_or(|until| *until <= now.monotonic)
-    };
-    let stamps: Vec<_> = waiting
-        .iter()
-        .filter(held)
-        .take(room)
-        .map(|reader| stamp(reader))
-        .collect();
+    let stamps = first_stamps(state, &waiting, now, room(state, desired), slots);
     if stamps.is_empty() {
         let held_until = state
             .stamp_after
@@ -398,6 +386,37 @@ fn next_stamps(
         return Some(Next::Wait(earliest(retry, timeout(state, desired, now))));
     }
     Some(Next::Act(Effect::Stamp(stamps)))
+}
+
+/// Stamps of up to `room` of those that are `waiting`, with `slots` free places.
+fn first_stamps(
+    state: &State,
+    waiting: &[&Reader<'_>],
+    now: Now,
+    room: usize,
+    slots: usize,
+) -> Vec<Stamp> {
+    let is_due = |reader: &&&Reader<'_>| {
+        let until = state.stamp_after.get(&reader.workload.id);
+        until.is_none_or(|until| *until <= now.monotonic)
+    };
+    let mut free = slots;
+    // One that is in flight has its place already, and may hang until it gets this very stamp.
+    let mut has_place = |reader: &&&Reader<'_>| {
+        if state.in_flight.contains_key(&reader.workload.id) {
+            return true;
+        }
+        let found = free > 0;
+        free = free.saturating_sub(1);
+        found
+    };
+    waiting
+        .iter()
+        .filter(is_due)
+        .filter(|reader| has_place(reader))
+        .take(room)
+        .map(|reader| stamp(reader))
+        .collect()
 }
 
 /// Pause before a SealedEnv looks again whether another one has finished its rollouts.

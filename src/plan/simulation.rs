@@ -15,6 +15,7 @@ mod cluster;
 mod deletion;
 mod document;
 mod objects;
+mod places;
 mod process;
 mod restarts;
 mod schedules;

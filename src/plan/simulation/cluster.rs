@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::document::{Data, Doc, digests};
 use crate::clock::Now;
 use crate::digest::Digest;
-use crate::env::WorkloadRef;
+use crate::env::{WorkloadKind, WorkloadRef};
 use crate::plan::conditions::Status;
 use crate::plan::effect::Note;
 use crate::plan::record::{Record, Word};
@@ -457,6 +457,9 @@ impl Load {
         } else {
             (self.stuck + 1).min(DEADLINE)
         };
-        self.seen.failed = (self.stuck >= DEADLINE).then(|| "ProgressDeadlineExceeded".into());
+        // The other kinds never say that a rollout has failed.
+        let tells = self.seen.id.kind == WorkloadKind::Deployment;
+        let failed = tells && self.stuck >= DEADLINE;
+        self.seen.failed = failed.then(|| "ProgressDeadlineExceeded".into());
     }
 }
