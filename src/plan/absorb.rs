@@ -4,6 +4,7 @@
 
 use super::answer;
 use super::effect::{DocumentSeen, Event, Observation};
+use super::flight;
 use super::snapshot::{JobSeen, ObjectId, ObjectSeen, Seen, Version, Workload};
 use super::state::{State, UnderWay};
 use crate::clock::Now;
@@ -15,7 +16,7 @@ pub(super) fn absorb(state: &mut State, event: Event, now: Now) {
         Event::Document(document) => take_document(state, *document),
         Event::Observed(observation) => take_observation(state, *observation, now),
         Event::Workload(_, Some(_)) if state.workloads.is_none() => {}
-        Event::Workload(id, Some(workload)) => take_workload(state, id, *workload),
+        Event::Workload(id, Some(workload)) => take_workload(state, id, *workload, now),
         Event::Workload(id, None) => forget_workload(state, &id),
         Event::Workloads(workloads) => {
             let gone: Vec<_> = state
@@ -30,7 +31,7 @@ pub(super) fn absorb(state: &mut State, event: Event, now: Now) {
                 forget_workload(state, id);
             }
             for (id, workload) in workloads {
-                take_workload(state, id, workload);
+                take_workload(state, id, workload, now);
             }
         }
         Event::Job(name, Some(job)) => {
@@ -160,31 +161,33 @@ fn take_object(state: &mut State, id: ObjectId, seen: Seen<ObjectSeen>) {
     state.objects.insert(id, seen);
 }
 
-fn take_workload(state: &mut State, id: WorkloadRef, workload: Workload) {
-    let known = state.workloads.get_or_insert_default();
+fn take_workload(state: &mut State, id: WorkloadRef, workload: Workload, now: Now) {
     let member = state.wave.members.get(&id).map(|member| &member.version);
-    let stamped = member.into_iter().chain(state.in_flight.get(&id));
+    let flight = state.in_flight.get(&id).map(|flight| &flight.version);
+    let stamped = member.into_iter().chain(flight);
     if stamped
         .into_iter()
         .any(|version| is_older(&workload.version, version))
     {
         return;
     }
-    if workload.is_complete() {
-        state.in_flight.remove(&id);
-    }
-    if known
-        .get(&id)
-        .is_none_or(|former| former.version.uid != workload.version.uid)
-    {
+    let known = state.workloads.get_or_insert_default();
+    let former = known.get(&id);
+    let is_another = former.is_none_or(|former| former.version.uid != workload.version.uid);
+    let marker = workload.markers.get(&state.owner.name);
+    let same_marker = former.map(|former| former.markers.get(&state.owner.name) == marker);
+    let changed = same_marker == Some(false) && marker.is_some();
+    if is_another {
         state.pods.remove(&id);
     }
     state.stamp_after.remove(&id);
-    let name = &state.owner.name;
-    let marker = workload.markers.get(name).cloned();
-    let former = known.insert(id, workload);
-    let changed = former.is_some_and(|former| former.markers.get(name) != marker.as_ref());
-    if changed && marker.is_some() {
+    if workload.has_ended() {
+        state.in_flight.remove(&id);
+    } else if same_marker != Some(true) && flight::is_begun(state, &workload) {
+        flight::begin(state, &id, &workload.version, now);
+    }
+    state.workloads.get_or_insert_default().insert(id, workload);
+    if changed {
         // Not our own stamp: another leader's, for objects that it has written before. An entry that
         // is made from an older view of them would take that stamp for one that proves nothing.
         state.look_again = state.objects.keys().cloned().collect();

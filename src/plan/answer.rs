@@ -7,6 +7,7 @@ use super::conditions::ConditionKind;
 use super::effect::{
     Answer, DocumentSeen, Effect, Failure, FailureKind, Guard, Look, Outcome, Stamp,
 };
+use super::flight;
 use super::objects;
 use super::record::RecordSeen;
 use super::snapshot::{ObjectId, ObjectSeen, Seen, Version};
@@ -250,7 +251,7 @@ fn take_stamp(state: &mut State, stamp: &Stamp, version: Version, now: Now) {
         workload.generation += i64::from(!unchanged);
     }
     state.triggered.insert(id.clone());
-    state.in_flight.insert(id.clone(), version.clone());
+    flight::begin(state, id, &version, now);
     // The document may have changed meanwhile: what was rolled for another content proves nothing.
     let content = state.desired().map(|desired| desired.content);
     let member = Member {

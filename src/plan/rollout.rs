@@ -237,7 +237,6 @@ pub(super) fn follow(
     judgements: &BTreeMap<WorkloadRef, Judged>,
     now: Now,
 ) {
-    flight::find(state);
     if state.wave.content != Some(desired.content) {
         state.wave = Wave {
             content: Some(desired.content),
@@ -260,12 +259,15 @@ pub(super) fn follow(
                 complete: false,
                 stamped: false,
             };
-            state.in_flight.insert(id.clone(), member.version.clone());
+            if !workload.has_ended() {
+                flight::begin(state, id, &member.version, now);
+            }
             members.insert(id.clone(), member);
         }
     }
     state.wave.members = members;
-    flight::land(state, desired, |id| judgements.contains_key(id), now);
+    // Nothing more is told about a workload that reads nothing of ours any more.
+    state.in_flight.retain(|id, _| judgements.contains_key(id));
 }
 
 /// Why a workload is left alone although it reads what changed.
@@ -297,9 +299,7 @@ pub(super) fn failure(
     now: Now,
 ) -> Option<Outcome> {
     let id = &workload.id;
-    if let Some(reason) = &workload.failed
-        && workload.observed_generation >= workload.generation
-    {
+    if let Some(reason) = workload.failure() {
         return Some(Outcome::new(
             Reason::RolloutFailed,
             format!("{id} reports {reason}"),

@@ -141,6 +141,19 @@ impl Workload {
             && self.available >= self.desired
             && self.total <= self.updated
     }
+
+    /// The failure that it reports for its current template.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        let observed = self.observed_generation >= self.generation;
+        self.failed.as_deref().filter(|_| observed)
+    }
+
+    /// Whether its rollout is over, well or badly.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.is_complete() || self.failure().is_some()
+    }
 }
 
 /// One place in a pod template that reads a ConfigMap or Secret.

@@ -55,8 +55,8 @@ pub struct State {
     pub(super) word: Option<(String, Word)>,
     pub(super) credentials: Seen<ObjectSeen>,
     pub(super) wave: Wave,
-    /// Workloads that are being rolled for any content, with the version that was stamped.
-    pub(super) in_flight: BTreeMap<WorkloadRef, Version>,
+    /// Workloads that are being rolled for any content.
+    pub(super) in_flight: BTreeMap<WorkloadRef, Flight>,
     /// When an object was changed last.
     pub(super) last_change: Option<Duration>,
     /// What was asked of the shell and is not answered yet.
@@ -97,6 +97,14 @@ pub(super) enum UnderWay {
 pub(super) struct Wave {
     pub(super) content: Option<Digest>,
     pub(super) members: BTreeMap<WorkloadRef, Member>,
+}
+
+/// A rollout that counts towards the limit over all SealedEnvs.
+#[derive(Debug, Clone)]
+pub(super) struct Flight {
+    /// Version that was stamped: older views of the workload are ignored.
+    pub(super) version: Version,
+    pub(super) since: Duration,
 }
 
 /// A workload in a wave.

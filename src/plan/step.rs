@@ -15,7 +15,7 @@ use super::report;
 use super::rollout::{self, Judgements};
 use super::snapshot::Seen;
 use super::state::{State, UnderWay};
-use super::{deletion, objects, recording, superuser};
+use super::{deletion, flight, objects, recording, superuser};
 use crate::clock::Now;
 use crate::plan::conditions::{BootstrapStatus, RolloutStatus};
 use crate::plan::effect::Look;
@@ -46,6 +46,7 @@ pub fn step(
     for event in events {
         absorb(&mut state, event, context.now);
     }
+    flight::land(&mut state, context.now);
     let over = state
         .document
         .as_ref()
@@ -94,7 +95,8 @@ fn decide(state: &mut State, context: &Context) -> Vec<Effect> {
         }
         Next::Wait(until) => {
             state.pass_started = None;
-            let until = until.into_iter().chain(due).min();
+            let landing = flight::next_end(state);
+            let until = until.into_iter().chain(due).chain(landing).min();
             let pause = until.map(|until| until.saturating_sub(now.monotonic));
             effects.extend(pause.map(Effect::Wake));
         }
