@@ -24,6 +24,8 @@ use crate::trust::{self, Verdict};
 
 pub use refusal::{Refusal, Stage};
 
+/// Code of a value that stands in clear where ciphertext must be.
+pub const PLAINTEXT: &str = "E0140";
 /// Bytes of a sealed document (a custom resource has to hold it).
 pub const MAX_DOCUMENT: usize = 1_048_576;
 /// Maps and lists within each other.
@@ -126,13 +128,31 @@ pub fn resolve(text: &Secret, request: &Request<'_>) -> Result<Resolved, Refusal
 }
 
 /// Reads what can be told of the sealed `text` without a key: which document it is, its objects, and
-/// the faults that can be seen.
+/// the faults that can be seen. Every value in clear that should be ciphertext is a finding
+/// [`PLAINTEXT`]: by the grammar, or by the selection rule of the file.
 ///
 /// # Errors
 /// When the text is no sealed document at all.
 pub fn outline(text: &Secret, place: &Place) -> Result<Outlined, Refusal> {
     let sealed = read(text)?;
-    Ok(outline_tree(sealed.tree(), place))
+    let mut outlined = outline_tree(sealed.tree(), place);
+    for (path, position) in sealed.plain_paths() {
+        // The grammar may have seen the same one; of a number or a map it says something else.
+        let is_known = |known: &Finding| known.code == PLAINTEXT && known.position == position;
+        if !outlined.findings.iter().any(is_known) {
+            let path = path.to_string();
+            outlined.findings.push(Finding {
+                code: PLAINTEXT,
+                severity: Severity::Error,
+                message: format!("{path} is plaintext"),
+                path,
+                position,
+                hint: None,
+            });
+        }
+    }
+    outlined.findings.sort_by_key(|finding| finding.position);
+    Ok(outlined)
 }
 
 /// Caps and strict reading.

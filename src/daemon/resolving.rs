@@ -4,7 +4,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::cluster::mirror::{Checked, File};
 use crate::cluster::scope::Scope;
 use crate::crypto::Identity;
-use crate::env::{Delivery, Place};
+use crate::env::{Delivery, Finding, Outlined, Place};
 use crate::keyring;
 use crate::name::EnvName;
 use crate::plan::effect::{Outcome, Refused, Stage};
@@ -13,9 +13,6 @@ use crate::resolve::{self, Refusal, Request, Target, Verification};
 use crate::secret::Secret;
 
 use super::config::Config;
-
-/// Code of the refusal of a document that holds a secret in clear.
-const PLAINTEXT: &str = "E0140";
 
 /// A document that may be applied.
 pub(super) struct Resolved {
@@ -78,6 +75,14 @@ pub(super) fn identities(config: &Config, environment: &EnvName) -> Result<Vec<I
 pub(super) fn check(config: &Config, file: &File) -> Checked {
     let text = Secret::from_text(&file.text);
     let outlined = resolve::outline(&text, &Place::default());
+    // Plaintext among the sealed values must not travel: a SealedEnv is no Secret. Without a header the
+    // file is not mirrored at all. Asked first: whatever else is wrong would hide it.
+    if let Some(message) = outlined.as_ref().ok().and_then(plaintext) {
+        return Checked::Broken {
+            header: None,
+            message,
+        };
+    }
     let header = outlined
         .as_ref()
         .ok()
@@ -108,13 +113,18 @@ pub(super) fn check(config: &Config, file: &File) -> Checked {
             header: None,
             message: "it has no header".to_owned(),
         },
-        // Plaintext among the sealed values must not travel: a SealedEnv is no Secret. Without a header
-        // the file is not mirrored at all.
         (Err(refusal), header) => Checked::Broken {
-            header: header.filter(|_| refusal.code != PLAINTEXT),
+            header,
             message: refusal.message,
         },
     }
+}
+
+/// Where the first value stands that should be ciphertext and is not, if there is one.
+fn plaintext(outlined: &Outlined) -> Option<String> {
+    let is_plain = |finding: &&Finding| finding.code == resolve::PLAINTEXT;
+    let first = outlined.findings.iter().find(is_plain)?;
+    Some(format!("line {}: {}", first.position.line, first.message))
 }
 
 /// The refusal of a document whose resolving panicked.
@@ -161,3 +171,6 @@ fn refused(refusal: Refusal, problem: Option<String>) -> Refused {
 fn outcome(verification: Verification) -> Outcome {
     Outcome::new(verification.reason, verification.message)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,8 @@
 //! What every reconciler of one process shares: the way out, identities, policy, time.
 
+#[cfg(test)]
+pub(super) mod scripted;
+
 use std::sync::Arc;
 use std::time::Duration;
 

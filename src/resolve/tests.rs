@@ -367,3 +367,25 @@ fn an_outline_needs_no_key() {
     assert_eq!(outlined.targets.len(), 2);
     assert_eq!(outlined.header.unwrap().namespace.as_str(), "web");
 }
+
+#[test]
+fn an_outline_finds_plaintext_of_every_kind_without_a_key() {
+    for typed in [
+        "plain-5e1f",
+        "51",
+        "true",
+        "{a: plain-5e1f}",
+        "[plain-5e1f]",
+        "{password: {b: plain-5e1f}}",
+    ] {
+        let case = Case::new().changed("secrets:\n", &format!("secrets:\n  NEW: {typed}\n"));
+        let outlined = outline(&Secret::from_text(&case.text), &Place::default()).unwrap();
+        let is_plain = |finding: &&Finding| finding.code == PLAINTEXT;
+        let plain: Vec<_> = outlined.findings.iter().filter(is_plain).collect();
+        assert_eq!(plain.len(), 1, "{typed}: {:?}", outlined.findings);
+        assert!(plain[0].path.contains("NEW"), "{:?}", plain[0]);
+        let shown = format!("{outlined:?}");
+        assert!(!shown.contains("5e1f"), "a value is shown: {shown}");
+        assert!(outlined.header.is_some());
+    }
+}

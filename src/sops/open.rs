@@ -212,9 +212,9 @@ impl Sealed {
         self.metadata.age.iter().map(|key| key.recipient.as_str())
     }
 
-    /// Values in clear where the rule wants ciphertext.
+    /// Values in clear where the rule wants ciphertext, in file order, and where they stand.
     #[must_use]
-    pub fn plain_paths(&self) -> Vec<Path> {
+    pub fn plain_paths(&self) -> Vec<(Path, Position)> {
         let mut visitor = FindPlain(Vec::new());
         let Ok(()) = walk(&mut self.tree.clone(), &self.metadata.rule, &mut visitor);
         visitor.0
@@ -358,14 +358,14 @@ impl Visitor for Recognise {
 }
 
 /// Finds what is plaintext and should not be.
-struct FindPlain(Vec<Path>);
+struct FindPlain(Vec<(Path, Position)>);
 
 impl Visitor for FindPlain {
     type Error = std::convert::Infallible;
 
     fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, Self::Error> {
         if place.selected && !leaf.sealed && !is_void(leaf) {
-            self.0.push(place.path.clone());
+            self.0.push((place.path.clone(), leaf.position));
         }
         Ok(Outcome::Value)
     }
