@@ -177,7 +177,12 @@ impl Documents {
         self.open_again().await?;
         let opened = self.opened.as_ref().ok_or_else(out_of_date)?;
         let (delivery, revision) = (opened.delivery.clone(), opened.desired.revision);
-        self.keep(delivery, revision).ok_or_else(out_of_date)
+        let desired = self.keep(delivery, revision).ok_or_else(out_of_date)?;
+        // What is told again later must not bring back the digests under the former key.
+        if let Some(Ok(resolution)) = self.last.as_mut().map(|last| last.resolved.as_mut()) {
+            resolution.desired = desired.clone();
+        }
+        Ok(desired)
     }
 
     /// The plaintext for an effect that writes it. Read again where it was forgotten; a document that
@@ -326,3 +331,6 @@ fn fresh_keys() -> Option<StateKeys> {
         previous: None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,6 +123,18 @@ async fn k8s_c_changed_swapped_and_truncated_ciphertext_is_refused() {
     good.recovers().await;
 }
 
+impl World {
+    /// Makes seald compare its objects with the cluster: a marker of its name that is not its own. The SealedEnv does not change.
+    async fn make_it_look(&self) {
+        let marker = serde_json::json!({"spec": {"template": {"metadata": {"annotations": {
+            "sealctl.dev/content-hash.web": "v1:00000000000000000000000000000000"
+        }}}}});
+        self.cluster
+            .merge::<Deployment>(&self.namespace, "web", marker)
+            .await;
+    }
+}
+
 /// Exchanges what follows two words on their lines.
 fn swap(text: &str, one: &str, two: &str) -> String {
     let value = |word: &str| {
@@ -339,14 +351,7 @@ async fn k8s_c_an_identity_that_goes_after_the_first_sync_is_said_when_it_is_nee
     // Somebody deletes an object: to make it again, the document has to be opened again.
     let secret = ["-n", &world.namespace, "delete", "secret", "web-secrets"];
     world.cluster.kubectl_ok(&secret).await;
-    // A marker that is not its own makes seald look at its objects; the SealedEnv itself does not change.
-    let marker = serde_json::json!({"spec": {"template": {"metadata": {"annotations": {
-        "sealctl.dev/content-hash.web": "v1:00000000000000000000000000000000"
-    }}}}});
-    world
-        .cluster
-        .merge::<Deployment>(&world.namespace, "web", marker)
-        .await;
+    world.make_it_look().await;
     let said = world.says("web", "Decrypted", "NoIdentity").await;
     assert_eq!(said.status, "False");
     world.says("web", "Ready", "NoIdentity").await;
@@ -381,6 +386,38 @@ async fn k8s_c_a_file_with_plaintext_among_its_secrets_is_refused_and_not_mirror
     world.put_identity(world.identity.text().expose());
     let second = world.store(&Doc::web("better"));
     world.synced("web", second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn k8s_c_a_restarted_seald_puts_objects_right_while_the_file_is_broken() {
+    let world = World::new().await;
+    let web = deployment("web").reads_env_from_secret("web-secrets");
+    world
+        .cluster
+        .create::<Deployment>(&world.namespace, &web.build())
+        .await;
+    let first = world.grant_and_store(&Doc::web("good")).await;
+    let mut seald = world.seald_on_folder().start().await;
+    world.synced("web", first).await;
+    seald.stop(Duration::from_secs(10)).await;
+    let seald = world.seald_on_folder().pod("seald-1").start().await;
+    let synced = world
+        .cluster
+        .eventually("a first pass", SOON, &world.namespace, async || {
+            let passes = seald.metric(&["seald_reconcile_total", "Synced"]).await;
+            (passes > 0.5).then_some(())
+        });
+    synced.await;
+    world.store_text("web", "this: is\nno: sealed document\n");
+    world.says("web", "SourceReady", "SourceInvalid").await;
+    let secret = ["-n", &world.namespace, "delete", "secret", "web-secrets"];
+    world.cluster.kubectl_ok(&secret).await;
+    world.make_it_look().await;
+    world
+        .holds("Secret/web-secrets", &[("PASSWORD", "good")])
+        .await;
+    assert_eq!(world.says("web", "Applied", "Applied").await.status, "True");
 }
 
 #[tokio::test(flavor = "multi_thread")]
