@@ -49,8 +49,9 @@ pub(super) enum Notice {
 
 /// A second document that comes this soon after another one waits, and the last one counts.
 const DEBOUNCE: Duration = Duration::from_millis(250);
-/// A document that cannot be opened is tried again this often: the identity may be mounted later.
-const RETRY_IDENTITY: Duration = Duration::from_secs(10);
+/// A document that cannot be opened is read again this often: the identity may be mounted later. So is
+/// one that could not be read.
+const RETRY_READING: Duration = Duration::from_secs(10);
 /// Pause after a panic.
 const PANIC_PAUSE: Duration = Duration::from_secs(30);
 
@@ -61,17 +62,16 @@ pub(super) struct Reconciler {
     key: Key,
     interest: Arc<RwLock<Interest>>,
     documents: Documents,
-    /// `None` only while a step runs.
+    /// `None` while a step runs, and after a panic until the SealedEnv was read.
     state: Option<State>,
     /// A document that came too soon after another one.
     held: Option<Box<SealedEnvSeen>>,
     /// When the last document was taken.
     taken: Option<Instant>,
     wake: Option<Instant>,
-    /// Events for the first turn after a panic.
-    pending: Vec<Event>,
     resync: Instant,
-    retry_identity: Option<Instant>,
+    /// When the document is read again, if that is due.
+    next_reading: Option<Instant>,
 }
 
 impl Reconciler {
@@ -82,15 +82,10 @@ impl Reconciler {
         interest: Arc<RwLock<Interest>>,
     ) -> Self {
         let scope = first.scope.clone();
-        let owner = Owner {
-            name: scope.name.clone(),
-            uid: scope.uid.clone(),
-            environment: scope.environment.clone(),
-        };
         Self {
             key: (scope.namespace.clone(), scope.name.clone()),
             documents: Documents::new(shell.clone(), scope.clone()),
-            state: Some(State::new(owner, first.status.clone())),
+            state: Some(State::new(owner(&scope), first.status.clone())),
             resync: Instant::now() + spread(&scope.uid),
             shell,
             scope,
@@ -98,8 +93,7 @@ impl Reconciler {
             held: None,
             taken: None,
             wake: None,
-            pending: Vec::new(),
-            retry_identity: None,
+            next_reading: None,
         }
     }
 
@@ -125,11 +119,7 @@ impl Reconciler {
                     if is_over(&mut inbox).await {
                         break;
                     }
-                    let recovered = in_place(&working, Box::pin(self.recover())).await;
-                    if recovered.is_err() {
-                        self.show_panic();
-                        self.retry_identity = Some(Instant::now() + RETRY_IDENTITY);
-                    }
+                    self.forget();
                 }
             }
         }
@@ -138,12 +128,15 @@ impl Reconciler {
 
     /// One turn: with what was told, or what the clock asks for.
     async fn work(&mut self, woken: Option<Notice>, inbox: &mut UnboundedReceiver<Notice>) -> Turn {
-        let events = match woken {
-            Some(notice) => {
+        let events = match (&self.state, woken) {
+            // What is told meanwhile is read by the recovery.
+            (None, Some(_)) => Vec::new(),
+            (None, None) => self.recover().await,
+            (Some(_), Some(notice)) => {
                 let notices = drain(notice, inbox);
                 self.events(notices).await
             }
-            None => self.due().await,
+            (Some(_), None) => self.due().await,
         };
         self.turn(events, inbox).await
     }
@@ -247,7 +240,7 @@ impl Reconciler {
     /// A document, and with it the workloads and Jobs that now concern this SealedEnv.
     fn document_events(&mut self, reading: Reading) -> Vec<Event> {
         let Reading { document, unopened } = reading;
-        self.retry_identity = unopened.then(|| Instant::now() + RETRY_IDENTITY);
+        self.next_reading = unopened.then(|| Instant::now() + RETRY_READING);
         let desired = document
             .resolved
             .as_ref()
@@ -317,11 +310,11 @@ impl Reconciler {
             let held = held.clone();
             return self.take(held).await;
         }
-        if self.retry_identity.is_some_and(|moment| now >= moment) {
+        if self.next_reading.is_some_and(|moment| now >= moment) {
             return match self.documents.read_again().await {
                 Some(reading) => self.document_events(reading),
                 None => {
-                    self.retry_identity = Some(now + RETRY_IDENTITY);
+                    self.next_reading = Some(now + RETRY_READING);
                     Vec::new()
                 }
             };
@@ -334,11 +327,7 @@ impl Reconciler {
             }
             return events;
         }
-        if self.pending.is_empty() {
-            vec![Event::Tick]
-        } else {
-            std::mem::take(&mut self.pending)
-        }
+        vec![Event::Tick]
     }
 
     fn next_moment(&self) -> Instant {
@@ -347,7 +336,7 @@ impl Reconciler {
             .as_ref()
             .and(self.taken)
             .map(|taken| taken + DEBOUNCE);
-        let moments = [self.wake, held, self.retry_identity, Some(self.resync)];
+        let moments = [self.wake, held, self.next_reading, Some(self.resync)];
         moments.into_iter().flatten().min().unwrap_or(self.resync)
     }
 
@@ -391,26 +380,39 @@ impl Reconciler {
         );
     }
 
-    /// After a panic and the pause: begin again from what the cluster says.
-    async fn recover(&mut self) {
-        let status = self.documents.last_status();
-        let owner = Owner {
-            name: self.scope.name.clone(),
-            uid: self.scope.uid.clone(),
-            environment: self.scope.environment.clone(),
-        };
-        self.state = Some(State::new(owner, status));
+    /// After a panic: nothing that is remembered counts any more.
+    fn forget(&mut self) {
+        let now = Instant::now();
+        self.state = None;
+        self.documents = Documents::new(self.shell.clone(), self.scope.clone());
         *self
             .interest
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Interest::default();
-        if let Some(reading) = self.documents.read_again().await {
-            self.pending = self.document_events(reading);
-            self.wake = Some(Instant::now());
-        } else {
-            // Nobody will send the document again, so it is read until that works.
-            self.retry_identity = Some(Instant::now() + RETRY_IDENTITY);
-        }
+        (self.held, self.wake) = (None, None);
+        self.resync = now + spread(&self.scope.uid);
+        self.next_reading = Some(now);
+    }
+
+    /// Begins again from what the cluster says, the status included: only that knows what is to be
+    /// pruned, and how the superuser run ended. Without an answer the next try comes later.
+    async fn recover(&mut self) -> Vec<Event> {
+        let Some(reading) = self.documents.read_again().await else {
+            self.next_reading = Some(Instant::now() + RETRY_READING);
+            return Vec::new();
+        };
+        let owner = owner(&self.scope);
+        self.state = Some(State::new(owner, self.documents.last_status()));
+        self.document_events(reading)
+    }
+}
+
+/// The SealedEnv as the core knows it.
+fn owner(scope: &Scope) -> Owner {
+    Owner {
+        name: scope.name.clone(),
+        uid: scope.uid.clone(),
+        environment: scope.environment.clone(),
     }
 }
 
@@ -442,3 +444,6 @@ fn spread(uid: &str) -> Duration {
     let byte = u32::from(digest.as_bytes().first().copied().unwrap_or(128));
     RESYNC * (900 + byte * 200 / 255) / 1000
 }
+
+#[cfg(test)]
+mod tests;
