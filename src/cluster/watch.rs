@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 pub use self::target::{Change, SealedEnvChange, Watched};
 use self::target::{NameOf, Target};
@@ -34,6 +34,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const START: Duration = Duration::from_secs(10);
 /// About how long one watch request lives. Load balancers drop quiet connections later than this.
 const WATCH: Duration = Duration::from_secs(95);
+/// A watch that ends earlier was cut by something on the way.
+const SHORTEST_WATCH: Duration = Duration::from_secs(1);
 /// Silence beyond the end of a watch request means a dead connection.
 const GRACE: Duration = Duration::from_secs(10);
 /// Objects in a page of a list.
@@ -192,11 +194,14 @@ impl Watch {
                 }
             }
             let Some(from) = version else { continue };
-            let watched = self.watch(from, failing, pause).await;
-            match watched {
-                // The server ends each watch after a while: go on from where it was.
-                Ok(()) => {}
-                Err(end) => return end,
+            let (before, started) = (from.clone(), Instant::now());
+            if let Err(end) = self.watch(from, failing, pause).await {
+                return end;
+            }
+            // The server ends each watch after a while: go on from where it was. What is cut at once and
+            // brings nothing would be asked for without end.
+            if *from == before && started.elapsed() < SHORTEST_WATCH {
+                sleep(jitter(SHORTEST_PAUSE)).await;
             }
         }
     }

@@ -169,6 +169,19 @@ async fn a_line_that_is_cut_off_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_watch_that_is_cut_at_once_is_not_repeated_without_a_pause() {
+    let (mut seen, mut server, _tasks) = watch_jobs();
+    answer(&mut server, 200, list(&[], "")).await;
+    assert_eq!(next(&mut seen).await.0, "replaced");
+    answer(&mut server, 200, String::new()).await;
+    let ended = Instant::now();
+    let again = answer(&mut server, 200, String::new()).await;
+    assert!(again.contains("watch=1"), "{again}");
+    // The pause varies by a quarter.
+    assert!(ended.elapsed() > SHORTEST_PAUSE / 2);
+}
+
+#[tokio::test]
 async fn watches_end_when_nobody_listens() {
     let (seen, mut server, mut tasks) = watch_jobs();
     drop(seen);
