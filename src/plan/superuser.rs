@@ -195,11 +195,18 @@ impl Run<'_> {
                 // The status first: without it the Job would be made again once this one is collected.
                 if self.former() == Some(BootstrapState::Failed) {
                     let next = self.release().or_else(|| clean_up(self.state));
-                    stopped.next = next.or(stopped.next);
+                    stopped.next = next.or_else(|| self.make_room(job)).or(stopped.next);
                 }
                 stopped
             }
         }
+    }
+
+    /// Another try has the same name, so one that is asked for cannot be made before this Job is gone.
+    fn make_room(&self, job: &JobSeen) -> Option<Next> {
+        let (name, version) = (job.name.clone(), job.version.clone());
+        let delete = Next::Act(Effect::DeleteJob { name, version });
+        (self.request().is_new() && !job.deleting).then_some(delete)
     }
 
     fn record_success(&self, job: &JobSeen) -> Bootstrap {

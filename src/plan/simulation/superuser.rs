@@ -110,17 +110,20 @@ fn a_failed_job_is_said_not_repeated_and_leaves_no_credentials() {
     assert_eq!(world.jobs_made[JOB], 2, "asked for by annotation");
 }
 
+/// The Job that runs fails.
+fn fail(world: &mut World, seald: &mut Seald) {
+    run(world, &mut [seald]);
+    let job = world.jobs.get(JOB);
+    if job.is_some_and(|job| job.state == JobState::Running) {
+        world.end_job(JOB, JobState::Failed("BackoffLimitExceeded".into()));
+    }
+    run(world, &mut [seald]);
+}
+
 /// Every Job fails, and goes; nothing of the time in between is left out.
 fn fail_all(world: &mut World, seald: &mut Seald) {
     for _ in 0..5 {
-        if world
-            .jobs
-            .get(JOB)
-            .is_some_and(|job| job.state == JobState::Running)
-        {
-            world.end_job(JOB, JobState::Failed("BackoffLimitExceeded".into()));
-        }
-        run(world, &mut [seald]);
+        fail(world, seald);
         world.collect_jobs();
         run(world, &mut [seald]);
     }
@@ -143,6 +146,47 @@ fn an_annotation_asks_for_one_try_and_only_setting_it_again_asks_for_another() {
 }
 
 #[test]
+fn a_failed_job_that_is_still_there_goes_at_once_when_another_try_is_asked_for() {
+    let (mut world, mut seald) = running();
+    world.end_job(JOB, JobState::Failed("BackoffLimitExceeded".into()));
+    run(&mut world, &mut [&mut seald]);
+    let failed = world.jobs[JOB].version.uid.clone();
+    world.log.clear();
+    world.doc().bootstrap_id = Some("00000001".into());
+    run(&mut world, &mut [&mut seald]);
+    let delete = format!("delete {JOB}");
+    let log = [&delete, "status", "credentials", "job 00000001", "status"];
+    assert_eq!(world.log, log);
+    assert_ne!(world.jobs[JOB].version.uid, failed);
+    assert_eq!(world.jobs[JOB].state, JobState::Running);
+    world.end_job(JOB, JobState::Failed("BackoffLimitExceeded".into()));
+    run(&mut world, &mut [&mut seald]);
+    assert!(world.jobs.contains_key(JOB), "it asks for one try only");
+    assert_eq!(seald.ready(), Some(Reason::BootstrapFailed));
+    at_rest(&mut world, &mut seald);
+    assert_eq!(world.jobs_made[JOB], 2);
+}
+
+#[test]
+fn a_try_asked_for_while_the_job_runs_is_made_after_its_failure_and_not_after_its_success() {
+    for (end, made) in [
+        (JobState::Failed("DeadlineExceeded".into()), 2),
+        (JobState::Succeeded, 1),
+    ] {
+        let (mut world, mut seald) = running();
+        world.doc().bootstrap_id = Some("00000001".into());
+        run(&mut world, &mut [&mut seald]);
+        assert_eq!(world.jobs[JOB].state, JobState::Running, "it is left alone");
+        world.end_job(JOB, end);
+        run(&mut world, &mut [&mut seald]);
+        assert_eq!(world.jobs_made[JOB], made);
+        fail_all(&mut world, &mut seald);
+        at_rest(&mut world, &mut seald);
+        assert_eq!(world.jobs_made[JOB], made);
+    }
+}
+
+#[test]
 fn an_annotation_that_was_there_before_the_first_run_asks_for_that_one() {
     let (mut world, mut seald) = world();
     world.doc().bootstrap_id = Some("00000001".into());
@@ -156,18 +200,48 @@ fn an_annotation_that_was_there_before_the_first_run_asks_for_that_one() {
 fn an_annotation_asks_for_one_try_wherever_seald_is_killed() {
     for write in 1..12 {
         for boundary in [Boundary::Before, Boundary::After, Boundary::Lost] {
-            let (mut world, mut seald) = running();
-            fail_all(&mut world, &mut seald);
-            world.doc().bootstrap_id = Some("00000001".into());
-            seald.fault = Some((seald.writes + write, boundary));
-            fail_all(&mut world, &mut seald);
-            if seald.is_dead() {
-                seald.restart(&world);
+            for collected in [false, true] {
+                one_try(write, boundary, collected);
             }
-            fail_all(&mut world, &mut seald);
-            assert_eq!(world.jobs_made[JOB], 2, "write {write}, {boundary:?}");
-            at_rest(&mut world, &mut seald);
         }
+    }
+}
+
+/// Another try is asked for after a failure, while the failed Job is there or when it is `collected`.
+fn one_try(write: usize, boundary: Boundary, collected: bool) {
+    let end = if collected { fail_all } else { fail };
+    let (mut world, mut seald) = running();
+    end(&mut world, &mut seald);
+    world.doc().bootstrap_id = Some("00000001".into());
+    seald.fault = Some((seald.writes + write, boundary));
+    for _ in 0..3 {
+        end(&mut world, &mut seald);
+        if seald.is_dead() {
+            seald.restart(&world);
+        }
+    }
+    // There may be fewer writes.
+    seald.fault = None;
+    let what = format!("write {write}, {boundary:?}, collected: {collected}");
+    assert_eq!(world.jobs_made[JOB], 2, "{what}");
+    assert_eq!(seald.ready(), Some(Reason::BootstrapFailed), "{what}");
+    at_rest(&mut world, &mut seald);
+}
+
+#[test]
+fn a_watch_that_is_behind_while_another_try_is_made_leads_to_no_third_one() {
+    for lag in 1..8 {
+        let (mut world, mut seald) = running();
+        fail(&mut world, &mut seald);
+        world.doc().bootstrap_id = Some("00000001".into());
+        seald.turn(&mut world);
+        seald.lag = lag;
+        fail(&mut world, &mut seald);
+        seald.lag = 0;
+        fail(&mut world, &mut seald);
+        assert_eq!(world.jobs_made[JOB], 2, "{lag} behind");
+        assert_eq!(seald.ready(), Some(Reason::BootstrapFailed), "{lag} behind");
+        at_rest(&mut world, &mut seald);
     }
 }
 
