@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ResourceQuota;
 use kube::api::{Api, DeleteParams};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::main_job::QUIET;
 use super::rig::{Observer, deployment, pods};
@@ -35,6 +35,26 @@ async fn rolled(doc: &Doc, workloads: Vec<super::rig::Pods>) -> (World, Observer
 }
 
 impl World {
+    /// No more than `count` pods from now on.
+    async fn allow_pods(&self, count: u32) -> Api<ResourceQuota> {
+        let hard = json!({ "pods": count.to_string() });
+        let quota = json!({ "metadata": { "name": "full" }, "spec": { "hard": hard } });
+        let quota: ResourceQuota = serde_json::from_value(quota).expect("a quota");
+        self.cluster.create(&self.namespace, &quota).await;
+        let quotas: Api<ResourceQuota> = Api::namespaced(self.cluster.client(), &self.namespace);
+        let counted = self.cluster.eventually(
+            "the quota to be counted",
+            SOON,
+            &self.namespace,
+            async || {
+                let status = quotas.get("full").await.ok()?.status?;
+                status.used.filter(|used| !used.is_empty()).map(|_| ())
+            },
+        );
+        counted.await;
+        quotas
+    }
+
     /// `state` and `reason` of a workload in the status of SealedEnv `web`.
     async fn rollout(&self, name: &str) -> Option<(String, String)> {
         let found = self.sealed_env("web").await?;
@@ -218,33 +238,48 @@ async fn k8s_c_many_documents_that_change_at_once_keep_within_the_limit_of_rollo
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
+async fn k8s_c_a_stateful_set_that_hangs_is_rolled_to_the_fix_in_the_only_place() {
+    let doc = |value: &str| Doc::web(value).workloads("include: [statefulset/queue]");
+    let world = World::new().await;
+    let observer = Observer::of(&world.cluster, &world.namespace).await;
+    let queue = pods("StatefulSet", "queue").reads_env_from_secret("web-secrets");
+    world
+        .cluster
+        .create::<StatefulSet>(&world.namespace, &queue.build())
+        .await;
+    let first = world.grant_and_push(&doc("1")).await;
+    let seald = world.seald().flag("--rollouts=1").start().await;
+    world.synced("web", first).await;
+    let before = observer.restarts(&world.namespace, "statefulset/queue");
+    // No new pod can be made, and a StatefulSet never says that it has failed.
+    let quotas = world.allow_pods(0).await;
+    for (rolled, value) in (1..).zip(["bad", "good"]) {
+        world.push(&doc(value)).await;
+        world
+            .cluster
+            .eventually("its restart", SOON, &world.namespace, async || {
+                let restarts = observer.restarts(&world.namespace, "statefulset/queue");
+                (restarts == before + rolled).then_some(())
+            })
+            .await;
+    }
+    quotas
+        .delete("full", &DeleteParams::default())
+        .await
+        .expect("the quota is there");
+    let revision = world.revision();
+    world.synced("web", revision).await;
+    seald.assert_never_forbidden();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
 async fn k8s_c_the_first_failure_holds_the_others_back_and_its_mending_lets_them_go() {
     let slow = |name| deployment(name).spec("progressDeadlineSeconds", json!(2));
     let (world, observer, _seald) =
         rolled(&Doc::web("1"), vec![slow("a"), slow("b"), slow("c")]).await;
     // No room for a new pod: the old ones stay, and the rollout hangs.
-    let quota: Value = json!({"metadata": {"name": "full"}, "spec": {"hard": {"pods": "3"}}});
-    let quota: ResourceQuota = serde_json::from_value(quota).expect("a quota");
-    world.cluster.create(&world.namespace, &quota).await;
-    let quotas: Api<ResourceQuota> = Api::namespaced(world.cluster.client(), &world.namespace);
-    world
-        .cluster
-        .eventually(
-            "the quota to be counted",
-            SOON,
-            &world.namespace,
-            async || {
-                quotas
-                    .get("full")
-                    .await
-                    .ok()?
-                    .status?
-                    .used
-                    .filter(|used| !used.is_empty())
-                    .map(|_| ())
-            },
-        )
-        .await;
+    let quotas = world.allow_pods(3).await;
     world.push(&Doc::web("2")).await;
     let failed = world.says("web", "RolledOut", "RolloutFailed").await;
     assert_eq!(failed.status, "False");
