@@ -14,7 +14,7 @@ use crate::format::{Format, yaml};
 use crate::secret::Secret;
 use crate::sops::{Opened, Rule, Sealed};
 use crate::tree::Map;
-use crate::trust::{self, Change, Stamp, WriteError, Written};
+use crate::trust::{self, Change, Stamp, Verdict, WriteError, Written};
 
 /// How far back git is asked.
 const DEPTH: usize = 50;
@@ -169,6 +169,10 @@ pub(crate) fn last_good(source: &Source, identities: &[Identity]) -> Option<(Str
         let text = git::file_at(project.root(), &commit, path.as_ref())?;
         let sealed = Sealed::parse(Format::Yaml, &text).ok()?;
         let key = sealed.data_key(identities).ok()?;
+        // The MAC does not cover the sops block; the seal does.
+        if trust::verify(&sealed, &key) == Verdict::Invalid {
+            return None;
+        }
         let opened = sealed.open(&key).ok()?;
         Some((commit.chars().take(7).collect(), opened))
     })

@@ -1,11 +1,14 @@
 //! A private directory for plaintext that another program has to see as a file.
 //!
 //! It lies in a memory file system where there is one, so that nothing reaches a disk. Whoever drops
-//! it removes it; after a crash it is still there and can be found again by its label.
+//! it removes it; after a crash it is still there and can be found again by its label. While a process
+//! holds it, no other one finds it.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
 
 use super::{Access, FileError};
 
@@ -25,6 +28,8 @@ pub struct ScratchPlaces {
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
+    /// Held as long as the directory is in use; the system lets it go when the process ends.
+    _lock: fs::File,
     in_memory: bool,
     keep: bool,
 }
@@ -54,29 +59,46 @@ impl ScratchPlaces {
             .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(&place)
             .map_err(FileError::io("create a private folder in", &place))?;
+        let lock = lock(directory.path()).map_err(FileError::io("lock", directory.path()))?;
         Ok(Scratch {
             path: directory.keep(),
+            _lock: lock,
             in_memory,
             keep: false,
         })
     }
 
-    /// A directory of the same label that was left behind, if there is one. It must belong to this
-    /// user and be closed to all others: `/dev/shm` is open to everybody.
+    /// A directory of the same label that was left behind, if there is one that nobody uses now.
     #[must_use]
     pub fn find(&self, label: &str) -> Option<Scratch> {
-        let (place, in_memory) = self.choose();
-        let names = super::list(&place).ok()?;
-        let mine = names
-            .into_iter()
-            .filter(|name| name.starts_with(&prefix(label)))
-            .map(|name| place.join(name))
-            .find(|path| is_private(path))?;
+        let (path, lock) = self
+            .of_label(label)
+            .find_map(|path| lock(&path).ok().map(|lock| (path, lock)))?;
         Some(Scratch {
-            path: mine,
-            in_memory,
+            in_memory: is_in_memory(&path),
+            path,
+            _lock: lock,
             keep: true,
         })
+    }
+
+    /// Whether another process works in a directory of this label.
+    #[must_use]
+    pub fn is_in_use(&self, label: &str) -> bool {
+        self.of_label(label).any(|path| lock(&path).is_err())
+    }
+
+    /// The directories of this label that belong to this user and are closed to all others: `/dev/shm` is
+    /// open to everybody.
+    fn of_label(&self, label: &str) -> impl Iterator<Item = PathBuf> {
+        let (place, _) = self.choose();
+        let prefix = prefix(label);
+        let names = super::list(&place).unwrap_or_default();
+        names
+            .into_iter()
+            .filter(move |name| name.starts_with(&prefix))
+            .map(move |name| place.join(name))
+            .filter(|path| is_private(path))
     }
 }
 
@@ -112,6 +134,18 @@ impl Drop for Scratch {
     }
 }
 
+/// Takes the directory for this process, unless another one has it. Not by a lock of the directory
+/// itself: that is what whoever writes a file in it takes.
+fn lock(path: &Path) -> std::io::Result<fs::File> {
+    let file = fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path.join(".lock"))?;
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(file)
+}
+
 fn prefix(label: &str) -> String {
     format!("sealctl-{label}-")
 }
@@ -134,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_is_found_again_and_what_is_not_is_gone() {
+    fn what_is_kept_is_found_again_once_free_and_what_is_not_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let places = ScratchPlaces {
             runtime: None,
@@ -145,7 +179,9 @@ mod tests {
         let path = scratch.path().to_path_buf();
         assert_eq!(super::super::mode(&path), Some(0o700));
         scratch.keep();
+        assert!(places.find(&label).is_none() && places.is_in_use(&label));
         drop(scratch);
+        assert!(!places.is_in_use(&label));
         let mut found = places.find(&label).unwrap();
         assert_eq!(found.path(), path);
         found.release();

@@ -331,3 +331,27 @@ fn vim_leaves_no_swap_file_behind() {
     );
     assert!(!sandbox.home().join(".viminfo").try_exists().unwrap());
 }
+
+#[test]
+fn a_second_edit_of_the_same_file_leaves_the_first_its_buffer_and_the_later_to_save_is_told() {
+    let sandbox = Sandbox::project();
+    let second = sandbox.script(
+        "second",
+        "for f; do :; done\nsed -i 's/^secrets:/secrets:\\n  SECOND: typed/' \"$f\"",
+    );
+    let body = format!(
+        "EDITOR={} {} edit -e dev --yes || exit 9\nsed -i 's/^secrets:/secrets:\\n  FIRST: typed/' \"$f\"",
+        second.display(),
+        env!("CARGO_BIN_EXE_sealctl"),
+    );
+    let ran = edit(&sandbox, &body).says(&["is being edited elsewhere too"]);
+    assert_eq!(sandbox.run(&["get", "SECOND"]).ok().stdout, "typed");
+    assert_ne!(ran.code, 0);
+    let kept = left(&ran).expect("the place of the buffer is named");
+    assert!(
+        std::fs::read_to_string(&kept)
+            .unwrap()
+            .contains("FIRST: typed")
+    );
+    throw_away(&kept);
+}

@@ -199,6 +199,15 @@ fn a_reader_put_in_by_hand_is_asked_for_also_beside_a_typed_value() {
 }
 
 #[test]
+fn a_reader_put_in_by_hand_is_asked_for_although_it_was_committed() {
+    let sandbox = Sandbox::committed();
+    add_a_stranger(&sandbox);
+    sandbox.git(&["commit", "-qam", "tampered"]);
+    sandbox.replace(DEV, "secrets:", "secrets:\n  NEW: typed");
+    sandbox.refuses(&["encrypt", DEV], 13, &["E0130", "+ reader age1", "--yes"]);
+}
+
+#[test]
 fn without_git_a_changed_sops_block_is_asked_for_also_beside_a_typed_value() {
     let sandbox = Sandbox::project();
     add_a_stranger(&sandbox);

@@ -36,6 +36,12 @@ impl Buffer {
     ) -> Result<Self, CommandError> {
         let places = session.environ.scratch_places();
         let label = Label::new(source, key);
+        if places.is_in_use(&label.of_document) {
+            let what = format!("{} is being edited elsewhere too", source.shown);
+            session.ui.warn(&what);
+            let why = "whoever saves second is told so; what was typed is kept then";
+            session.ui.detail("note", why);
+        }
         let name = if key.is_some() {
             "value.txt"
         } else {
