@@ -127,14 +127,19 @@ pub fn resolve(text: &Secret, request: &Request<'_>) -> Result<Resolved, Refusal
     })
 }
 
-/// Reads what can be told of the sealed `text` without a key: which document it is, its objects, and
-/// the faults that can be seen. Every value in clear that should be ciphertext is a finding
-/// [`PLAINTEXT`]: by the grammar, or by the selection rule of the file.
+/// What can be told of the sealed `text` without a key.
 ///
 /// # Errors
 /// When the text is no sealed document at all.
 pub fn outline(text: &Secret, place: &Place) -> Result<Outlined, Refusal> {
-    let sealed = read(text)?;
+    Ok(outline_of(&read(text)?, place))
+}
+
+/// What can be told of `sealed` without a key: which document it is, its objects, and the faults that
+/// can be seen. Every value in clear that should be ciphertext is a finding [`PLAINTEXT`]: by the
+/// grammar, or by the selection rule of the file.
+#[must_use]
+pub fn outline_of(sealed: &Sealed, place: &Place) -> Outlined {
     let mut outlined = outline_tree(sealed.tree(), place);
     for (path, position) in sealed.plain_paths() {
         // The grammar may have seen the same one; of a number or a map it says something else.
@@ -152,7 +157,7 @@ pub fn outline(text: &Secret, place: &Place) -> Result<Outlined, Refusal> {
         }
     }
     outlined.findings.sort_by_key(|finding| finding.position);
-    Ok(outlined)
+    outlined
 }
 
 /// Caps and strict reading.

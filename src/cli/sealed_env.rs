@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::git;
-use crate::env::{Header, outline, without_values};
+use crate::env::{Header, without_values};
+use crate::resolve::outline_of;
 use crate::vocabulary::{API_GROUP, API_VERSION, COMMIT, KIND, LABEL_ENV};
 
 /// A document that can be handed to a cluster.
@@ -23,7 +24,7 @@ pub(crate) struct Ready {
 /// When the document is not sealed throughout, breaks the grammar, or holds no values.
 pub(crate) fn prepare(source: &Source) -> Result<Ready, CommandError> {
     let sealed = source.parse()?;
-    let outline = outline(sealed.tree(), &source.place());
+    let outline = outline_of(&sealed, &source.place());
     let mut findings = outline.findings.clone();
     findings.extend(without_values(sealed.tree()));
     let broken = findings

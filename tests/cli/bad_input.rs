@@ -1,6 +1,6 @@
 //! What is refused: each with its exit code, a message that names the place, and no file changed.
 
-use crate::sandbox::{CANARY, Sandbox, recipient};
+use crate::sandbox::{CANARY, Sandbox, assert_hides, recipient};
 
 const DEV: &str = "envs/dev/web.yaml";
 /// Commands that open a document.
@@ -178,6 +178,23 @@ fn plaintext_where_ciphertext_must_be() {
         sandbox.refuses(command, 14, &["E0140"]);
     }
     sandbox.refuses(&["check", "-e", "dev"], 1, &["E0140"]);
+}
+
+#[test]
+fn plaintext_that_only_the_selection_rule_of_the_file_covers_is_handed_to_no_cluster() {
+    let sandbox = Sandbox::project();
+    let superuser = "superuser:\n  from: deployment/web\n  username: admin\n  password: pass\n";
+    sandbox.replace(DEV, "secrets:", &format!("{superuser}secrets:"));
+    sandbox.run(&["encrypt", "--yes", DEV]).ok();
+    let typed = format!("  fields:\n    password: {CANARY}\n  username: admin");
+    sandbox.replace(DEV, "  username: admin", &typed);
+    for command in [
+        &["render", "--sealed", "-e", "dev"][..],
+        &["cluster", "push", "-e", "dev"],
+    ] {
+        let ran = sandbox.refuses(command, 14, &["E0140", "superuser.fields.password"]);
+        assert_hides(&ran, CANARY);
+    }
 }
 
 #[test]
