@@ -101,6 +101,7 @@ async fn file() -> Vec<Row> {
         "latency: file changed → Secret changed, {FILES} files"
     ));
     let stage = Stage::set(Cluster::api().await, FILES, "").await;
+    stage.grant_directory().await;
     let source = format!("dir:{}", stage.project().display());
     let mut seald = stage.start_seald(&["--source", &source]);
     seald.idle(Duration::from_secs(1)).await;

@@ -18,6 +18,11 @@ pub(crate) const ACCOUNT: &str = "system:serviceaccount:seald:seald";
 
 /// Manifests of the project.
 const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/manifests/base");
+/// For a seald with `--source dir:PATH`.
+const DIRECTORY: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/deploy/manifests/directory/rbac.yaml"
+);
 
 /// The stage.
 pub(crate) struct Stage {
@@ -113,6 +118,11 @@ impl Stage {
             Prepared::apply(&path, "bench", role.to_owned())
         });
         self.admin.send(16, prepared.collect()).await;
+    }
+
+    /// Grants what a seald that mirrors a directory needs besides.
+    pub(crate) async fn grant_directory(&self) {
+        self.cluster.kubectl_ok(&["apply", "-f", DIRECTORY]).await;
     }
 
     /// Applies the SealedEnvs of all documents, as whoever delivers by GitOps does.
