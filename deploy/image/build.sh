@@ -22,7 +22,7 @@ BINARIES=${BINARIES:-}
 
 if [ -z "$BINARIES" ]; then
   # With --target the flags reach only what runs in the image, not the build's own programs.
-  flags="-C target-feature=+crt-static --remap-path-prefix=$PWD=/src"
+  flags="$(cat deploy/image/rustflags) --remap-path-prefix=$PWD=/src"
   flags+=" --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
   RUSTFLAGS=$flags cargo build --locked --release --bins --target "$HOST" >&2
   BINARIES=$TARGET/$HOST/release

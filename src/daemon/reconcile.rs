@@ -98,7 +98,7 @@ impl Reconciler {
     }
 
     /// Works until the router drops the other end of `inbox`, or this process may no longer write.
-    pub(super) async fn run(mut self, mut inbox: UnboundedReceiver<Notice>) {
+    pub(super) async fn run(mut self: Box<Self>, mut inbox: UnboundedReceiver<Notice>) {
         let working = self.shell.working.clone();
         loop {
             let woken = tokio::select! {
@@ -109,9 +109,8 @@ impl Reconciler {
                 },
                 () = tokio::time::sleep_until(self.next_moment()) => None,
             };
-            // What is done meanwhile is boxed: a SealedEnv at rest takes little memory.
-            let turn = Box::pin(self.work(woken, &mut inbox));
-            match in_place(&working, turn).await {
+            let (this, told) = (&mut self, &mut inbox);
+            match in_place(&working, move || this.work(woken, told)).await {
                 Ok(Turn::Done) => {}
                 Ok(Turn::MayNotWrite) => break,
                 Err(Panicked) => {

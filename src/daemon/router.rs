@@ -170,7 +170,8 @@ impl Router {
     fn start(&mut self, key: Key, seen: &SealedEnvSeen) {
         let (inbox, notices) = mpsc::unbounded_channel();
         let interest = Arc::new(RwLock::new(Interest::default()));
-        let reconciler = Reconciler::new(self.shell.clone(), seen, interest.clone());
+        // Boxed, since a task holds what is moved into it more than once.
+        let reconciler = Box::new(Reconciler::new(self.shell.clone(), seen, interest.clone()));
         let desk = self.desks.of(&key);
         self.tasks.spawn(async move {
             let _held = desk.lock_owned().await;

@@ -47,6 +47,12 @@ impl Row {
         self
     }
 
+    /// The same with a ratio that has no aim.
+    pub(crate) fn ratio(mut self, ratio: String) -> Self {
+        self.aim = ratio;
+        self
+    }
+
     /// The same with a peer.
     pub(crate) fn peer(mut self, peer: impl Into<String>) -> Self {
         self.peer = peer.into();
