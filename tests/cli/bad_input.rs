@@ -126,7 +126,7 @@ fn truncated_file() {
             assert!(ran.code != 0 || is_first_lines, "{part}: {command:?}");
             if ran.code != 0 {
                 assert_eq!(sandbox.files(), before);
-                crate::sandbox::assert_hides(&ran, CANARY);
+                assert_hides(&ran, CANARY);
             }
         }
     }
