@@ -63,9 +63,12 @@ check_machine() {
 # The servers are built while cargo works; `tools` is the moment from which they are needed.
 TOOLS_PID=
 start_tools() {
+  local servers="etcd kubernetes kwok"
+  # The demo seals with sealctl alone.
+  if selected cli || selected core || selected cluster; then servers+=" sops"; fi
   : >"$LOGS/tools.log"
-  setsid bash -c 'set -o pipefail; tests/cluster/tools/build.sh etcd kubernetes kwok sops 2>&1 | tee -a "$1" \
-    | sed -u "/^\//d; s/^/  [servers] /"' build "$LOGS/tools.log" &
+  setsid bash -c 'set -o pipefail; tests/cluster/tools/build.sh $2 2>&1 | tee -a "$1" \
+    | sed -u "/^\//d; s/^/  [servers] /"' build "$LOGS/tools.log" "$servers" &
   TOOLS_PID=$!
 }
 stop_tools() { if [ -n "$TOOLS_PID" ]; then kill -TERM -- "-$TOOLS_PID" 2>/dev/null || true; fi; }

@@ -2,6 +2,7 @@
 //! system just work. Where there is no git, or no repository, there is simply no answer.
 
 use std::ffi::OsStr;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -54,4 +55,66 @@ pub(crate) fn commits_of(folder: &Path, path: &Path, limit: usize) -> Vec<String
 pub(crate) fn file_at(folder: &Path, commit: &str, path: &Path) -> Option<Secret> {
     // `:./path` is seen from the folder that git runs in, wherever the root of the repository is.
     output(folder, &["show", &format!("{commit}:./{}", path.display())])
+}
+
+/// What `path` held at its last `limit` commits, newest first, asked of one `git` for all of them.
+pub(crate) fn versions(folder: &Path, path: &Path, limit: usize) -> Vec<Secret> {
+    let asked: Vec<String> = commits_of(folder, path, limit)
+        .iter()
+        .map(|commit| format!("{commit}:./{}\n", path.display()))
+        .collect();
+    let asked = asked.concat();
+    let child = Command::new("git")
+        .arg("-C")
+        .arg(folder)
+        .args(["cat-file", "--batch"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(mut child) = child else {
+        return Vec::new();
+    };
+    let input = child.stdin.take();
+    // Written from another thread: git answers before it has read all.
+    let writer =
+        std::thread::spawn(move || input.map(|mut input| input.write_all(asked.as_bytes())));
+    let output = child.wait_with_output();
+    let _ = writer.join();
+    output.map_or_else(|_| Vec::new(), |output| blobs(Secret::new(output.stdout)))
+}
+
+/// The contents in what `git cat-file --batch` prints: a line `HASH blob BYTES`, the bytes and a line end for each.
+fn blobs(printed: Secret) -> Vec<Secret> {
+    let mut found = Vec::new();
+    let mut rest = printed.expose();
+    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        let (line, after) = (&rest[..end], &rest[end + 1..]);
+        let size = std::str::from_utf8(line)
+            .ok()
+            .and_then(|line| line.rsplit_once(" blob "))
+            .and_then(|(_, size)| size.parse::<usize>().ok());
+        let Some(blob) = size.map(|size| after.get(..size)) else {
+            // `… missing`: a commit that removed the file.
+            rest = after;
+            continue;
+        };
+        let Some(blob) = blob else { break };
+        found.push(Secret::new(blob.to_vec()));
+        rest = after.get(blob.len() + 1..).unwrap_or_default();
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contents_are_told_apart_by_their_length_and_what_is_missing_is_left_out() {
+        let printed = b"a1 blob 5\nx\ny\nz\na2:./f missing\na3 blob 0\n\na4 blob 9\ncut";
+        let found = blobs(Secret::new(printed.to_vec()));
+        let found: Vec<&[u8]> = found.iter().map(Secret::expose).collect();
+        assert_eq!(found, [&b"x\ny\nz"[..], &b""[..]]);
+    }
 }

@@ -80,7 +80,7 @@ pub(crate) fn seal_new(
     let rule = Rule::environment().map_err(internal)?;
     let now = SystemClock.now().wall;
     let mut stamp = Stamp::after(None, now);
-    stamp.revision = last_revision(source).map_or(1, |last| last.saturating_add(1));
+    stamp.revision = highest_revision(source).map_or(1, |last| last.saturating_add(1));
     let change = Change::New {
         format: source.format()?,
         plain,
@@ -101,9 +101,12 @@ pub(crate) fn seal_again(
     change: &Change<'_>,
 ) -> Result<Written, CommandError> {
     let mut stamp = Stamp::after(Some(former), SystemClock.now().wall);
-    if trust::revision(former).is_none() {
-        stamp.revision = last_revision(source).map_or(1, |last| last.saturating_add(1));
-    }
+    // After `git revert` the file's own counter is lower than what a cluster may have seen.
+    let highest = highest_revision(source).map_or(1, |last| last.saturating_add(1));
+    stamp.revision = match trust::revision(former) {
+        Some(_) => stamp.revision.max(highest),
+        None => highest,
+    };
     trust::write(change, &stamp).map_err(|error| write_error(&source.shown, &error))
 }
 
@@ -148,16 +151,16 @@ pub(crate) fn check_length(shown: &str, text: &str) -> Result<(), CommandError> 
         .fix("move some of its values into a document of another app"))
 }
 
-/// The counter of the last version in git that has one.
-fn last_revision(source: &Source) -> Option<u64> {
+/// The highest counter of the last versions in git.
+pub(crate) fn highest_revision(source: &Source) -> Option<u64> {
     let (project, document) = source.home.as_ref()?;
     let path = document.to_string();
-    let commits = git::commits_of(project.root(), path.as_ref(), DEPTH);
-    commits.iter().find_map(|commit| {
-        let text = git::file_at(project.root(), commit, path.as_ref())?;
-        let sealed = Sealed::parse(Format::Yaml, &text).ok()?;
+    let versions = git::versions(project.root(), path.as_ref(), DEPTH);
+    let revisions = versions.iter().filter_map(|text| {
+        let sealed = Sealed::parse(Format::Yaml, text).ok()?;
         trust::revision(&sealed)
-    })
+    });
+    revisions.max()
 }
 
 /// The last version in git whose MAC is right, with its commit.

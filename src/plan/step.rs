@@ -169,7 +169,7 @@ fn step_backwards(state: &State, resolution: &Resolution) -> Option<Outcome> {
         .filter(|_| resolution.forward_only)?;
     (revision < highest).then(|| {
         let message =
-            format!("revision {revision} is lower than {highest}, which was applied before");
+            format!("revision {revision} is lower than {highest}, which was applied before; sealctl encrypt FILE seals what git revert brought back under a new one");
         Outcome::new(Reason::RevisionTooOld, message)
     })
 }

@@ -208,6 +208,37 @@ fn a_reader_put_in_by_hand_is_asked_for_although_it_was_committed() {
 }
 
 #[test]
+fn what_git_revert_brings_back_is_sealed_under_a_number_above_all_others() {
+    let sandbox = Sandbox::committed();
+    for value in ["1", "2"] {
+        sandbox
+            .run(&["set", &format!("A={value}"), "--config"])
+            .ok();
+        sandbox.git(&["commit", "-qam", value]);
+    }
+    sandbox.git(&["revert", "--no-edit", "HEAD"]);
+    let highest = 5;
+    assert!(sandbox.read(DEV).contains("revision: 4"));
+    sandbox
+        .run(&["encrypt", DEV])
+        .ok()
+        .says(&[&format!("revision {}", highest + 1)]);
+    assert_eq!(sandbox.run(&["get", "A"]).ok().stdout, "1");
+    // So it is once more, and for every verb that writes.
+    sandbox.git(&["commit", "-qam", "again"]);
+    sandbox.git(&["revert", "--no-edit", "HEAD"]);
+    sandbox
+        .run(&["set", "B=1", "--config"])
+        .ok()
+        .says(&[&format!("revision {}", highest + 2)]);
+    sandbox.git(&["commit", "-qam", "last"]);
+    sandbox
+        .run(&["encrypt", DEV])
+        .ok()
+        .says(&["sealed throughout"]);
+}
+
+#[test]
 fn without_git_a_changed_sops_block_is_asked_for_also_beside_a_typed_value() {
     let sandbox = Sandbox::project();
     add_a_stranger(&sandbox);

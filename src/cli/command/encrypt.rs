@@ -273,7 +273,9 @@ fn again(session: &Session, source: Source) -> Result<Sealing, CommandError> {
     let is_document = store::is_document(former.tree());
     let verdict = trust::verify(&former, &key);
     let is_sealed = !is_document || matches!(verdict, Verdict::Valid { .. });
-    if partly.plain.is_empty() && partly.mac.is_ok() && is_sealed {
+    // Going back to an older version is a change too; a cluster refuses it under its old number.
+    let is_reverted = is_document && trust::revision(&former) < store::highest_revision(&source);
+    if partly.plain.is_empty() && partly.mac.is_ok() && is_sealed && !is_reverted {
         return Ok(Sealing {
             source,
             written: None,

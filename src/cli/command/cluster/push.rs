@@ -62,13 +62,19 @@ pub(super) fn run(session: &mut Session, args: &PushArgs) -> Result<Outcome, Com
         }
         Ok(())
     })?;
-    let environment = documents
-        .first()
-        .map(|document| document.header.environment.to_string());
-    if let Some(environment) = environment {
+    if let Some(header) = documents.first().map(|document| &document.header) {
+        let one = documents
+            .iter()
+            .all(|other| other.header.namespace == header.namespace);
+        let place = if one {
+            format!("-n {}", header.namespace)
+        } else {
+            "-A".to_owned()
+        };
+        let environment = &header.environment;
         session
             .ui
-            .next(&format!("sealctl cluster status -e {environment}"));
+            .next(&format!("sealctl cluster status -e {environment} {place}"));
     }
     Ok(Outcome::Done)
 }

@@ -69,10 +69,7 @@ pub(super) fn run(session: &mut Session, args: &StatusArgs) -> Result<Outcome, C
                 .is_none_or(|name| one.metadata.name.as_ref() == Some(name))
     });
     let now = SystemClock.now().wall;
-    let ready = |one: &SealedEnv| {
-        ready(one).is_some_and(|condition| condition.status == ConditionStatus::True)
-    };
-    let all_ready = found.iter().all(ready);
+    let all_ready = found.iter().all(|one| Standing::of(one).is_ready());
     if session.globals.output == Some(OutputFormat::Json) {
         session.ui.report(&json(&found).to_string());
     } else {
@@ -85,17 +82,66 @@ pub(super) fn run(session: &mut Session, args: &StatusArgs) -> Result<Outcome, C
     })
 }
 
-/// The condition `Ready`.
-fn ready(one: &SealedEnv) -> Option<&Condition> {
-    let conditions = &one.status.as_ref()?.conditions;
-    conditions
-        .iter()
-        .find(|condition| condition.type_ == "Ready")
+/// How a SealedEnv stands, as far as seald has looked at what it says now.
+enum Standing<'a> {
+    /// No seald has written a status.
+    Unseen,
+    /// The status is about a former version.
+    Outdated,
+    /// The condition `Ready`.
+    Told(&'a Condition),
+}
+
+impl<'a> Standing<'a> {
+    fn of(one: &'a SealedEnv) -> Self {
+        let status = one.status.as_ref();
+        let conditions = status.map(|status| &status.conditions);
+        let told = conditions
+            .into_iter()
+            .flatten()
+            .find(|condition| condition.type_ == "Ready");
+        let seen = status.and_then(|status| status.observed_generation);
+        match told {
+            None => Self::Unseen,
+            Some(_) if seen < one.metadata.generation => Self::Outdated,
+            Some(condition) => Self::Told(condition),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        matches!(self, Self::Told(condition) if condition.status == ConditionStatus::True)
+    }
+
+    /// The columns READY and STATUS.
+    fn cells(&self) -> (String, String) {
+        match self {
+            Self::Unseen => ("Unknown".to_owned(), "<unknown>".to_owned()),
+            Self::Outdated => ("Unknown".to_owned(), "Progressing".to_owned()),
+            Self::Told(condition) => (format!("{:?}", condition.status), condition.reason.clone()),
+        }
+    }
+
+    /// What is wrong, and what to do.
+    fn message(&self, environment: &str) -> Option<String> {
+        match self {
+            Self::Told(_) if self.is_ready() => None,
+            Self::Told(condition) => Some(condition.message.clone()),
+            Self::Unseen => Some(format!(
+                "no seald has looked at it: one with --environment {environment} has to run"
+            )),
+            Self::Outdated => Some(
+                "seald has not looked at this version yet; if that lasts, is it running?"
+                    .to_owned(),
+            ),
+        }
+    }
 }
 
 fn print(session: &mut Session, found: &[SealedEnv], with_namespace: bool, now: Timestamp) {
     if found.is_empty() {
-        session.ui.status("no SealedEnv found");
+        session
+            .ui
+            .status("no SealedEnv found; -A looks in all namespaces");
         return;
     }
     let mut head = vec![
@@ -132,12 +178,10 @@ fn print(session: &mut Session, found: &[SealedEnv], with_namespace: bool, now: 
         session
             .ui
             .report(cells.collect::<Vec<_>>().join("  ").trim_end());
-        let broken = index
-            .checked_sub(1)
-            .and_then(|place| found.get(place))
-            .and_then(ready);
-        if let Some(condition) = broken.filter(|one| one.status != ConditionStatus::True) {
-            session.ui.report(&format!("  {}", condition.message));
+        let shown = index.checked_sub(1).and_then(|place| found.get(place));
+        let message = shown.and_then(|one| Standing::of(one).message(&one.spec.environment));
+        if let Some(message) = message {
+            session.ui.report(&format!("  {message}"));
         }
     }
 }
@@ -145,10 +189,7 @@ fn print(session: &mut Session, found: &[SealedEnv], with_namespace: bool, now: 
 fn row(one: &SealedEnv, with_namespace: bool, now: Timestamp) -> Vec<String> {
     let none = || "<none>".to_owned();
     let status = one.status.clone().unwrap_or_default();
-    let (state, reason) = match ready(one) {
-        Some(condition) => (format!("{:?}", condition.status), condition.reason.clone()),
-        None => ("Unknown".to_owned(), "<unknown>".to_owned()),
-    };
+    let (state, reason) = Standing::of(one).cells();
     let rollouts: Vec<String> = status
         .rollouts
         .iter()
@@ -204,6 +245,7 @@ fn json(found: &[SealedEnv]) -> serde_json::Value {
             "namespace": one.metadata.namespace,
             "name": one.metadata.name,
             "environment": one.spec.environment,
+            "ready": Standing::of(one).is_ready(),
             "status": one.status,
         })
     };
@@ -214,6 +256,35 @@ fn json(found: &[SealedEnv]) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_seald_said_of_this_version_counts_as_ready() {
+        let standing = |status: serde_json::Value| {
+            let object = json!({
+                "apiVersion": "sealctl.dev/v1alpha1",
+                "kind": "SealedEnv",
+                "metadata": { "name": "web", "namespace": "apps", "generation": 2 },
+                "spec": { "environment": "prod", "document": "x" },
+                "status": status,
+            });
+            let one: SealedEnv = serde_json::from_value(object).unwrap();
+            let standing = Standing::of(&one);
+            let message = standing.message("prod").unwrap_or_default();
+            (standing.is_ready(), standing.cells().0, message)
+        };
+        let told = |seen: i64, ready: &str| {
+            let time = "2026-11-21T00:00:00Z";
+            standing(json!({ "observedGeneration": seen, "conditions": [{
+                "type": "Ready", "status": ready, "reason": "Any", "message": "as told", "lastTransitionTime": time
+            }] }))
+        };
+        assert_eq!(told(2, "True"), (true, "True".into(), String::new()));
+        assert_eq!(told(2, "False"), (false, "False".into(), "as told".into()));
+        let (ready, cell, message) = told(1, "True");
+        assert!(!ready && cell == "Unknown" && message.contains("not looked at this version"));
+        let (ready, _, message) = standing(json!(null));
+        assert!(!ready && message.contains("--environment prod"));
+    }
 
     #[test]
     fn ages_are_short() {
