@@ -391,9 +391,14 @@ impl Source {
                     .with_tried(session, error)
                     .fact("readers", self.reader_names(recipients));
                 match self.my_name(session, known) {
-                    Some((name, environment)) => error.fix(format!(
-                        "ask one of them to run:  sealctl key approve {name} --env {environment}"
-                    )),
+                    Some((name, environment)) => error
+                        .fix(format!(
+                            "sealctl key new --request --env {environment} --name {name}   and commit"
+                        ))
+                        .fix(format!(
+                            "then one of them runs:  {}",
+                            readers::seal_anew(shown)
+                        )),
                     None => error.fix("ask one of them to make you a reader"),
                 }
             }

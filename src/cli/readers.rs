@@ -140,7 +140,7 @@ pub(crate) fn difference(source: &Source, sealed: &Sealed) -> Option<Difference>
             pending.len(),
             &format!("in {folder} and cannot open it yet"),
         ),
-        fix: format!("sealctl decrypt --in-place --yes {shown} && sealctl encrypt {shown}"),
+        fix: seal_anew(shown),
     })
 }
 
@@ -202,4 +202,9 @@ fn refuse_private_key(text: &[u8], place: &str) -> Result<(), CommandError> {
     .fix(format!(
         "git rm --cached {place}, then replace that key everywhere: it is burnt"
     )))
+}
+
+/// What seals a document for the readers in `keys/`, whoever its readers are now.
+pub(crate) fn seal_anew(shown: &str) -> String {
+    format!("sealctl decrypt --in-place --yes {shown} && sealctl encrypt {shown}")
 }

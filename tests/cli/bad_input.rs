@@ -60,7 +60,7 @@ fn not_a_reader() {
         "~/.config/sops/age/keys.txt",
         "readers",
         "alice",
-        "key approve",
+        "sealctl decrypt --in-place --yes envs/dev/web.yaml && sealctl encrypt",
     ];
     refused_by_all(&sandbox, 12, &words);
 }

@@ -103,7 +103,7 @@ fn a_request_puts_the_public_half_into_keys_and_opens_nothing() {
     sandbox
         .run(&request)
         .ok()
-        .says(&["sealctl key approve bob --env dev"]);
+        .says(&["sealctl decrypt --in-place --yes envs/dev/APP.yaml && sealctl encrypt"]);
     assert!(sandbox.read("keys/dev/bob.pub").contains(&recipient("bob")));
     assert!(sandbox.read(".sops.yaml").contains(&recipient("bob")));
     assert_eq!(sandbox.read("envs/dev/web.yaml"), before);

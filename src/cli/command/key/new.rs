@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::project::Project;
-use crate::cli::{Outcome, Session, identity, rules};
+use crate::cli::{Outcome, Session, identity, readers, rules};
 use crate::crypto::{Identity, Recipient};
 use crate::file;
 use crate::name::{EnvName, ReaderName};
@@ -171,7 +171,8 @@ fn request(
         recipient.short()
     ));
     session.ui.next(&format!(
-        "commit, open a pull request; a member runs: sealctl key approve {name} --env {environment}"
+        "commit, open a pull request; a member then runs for each document: {}",
+        readers::seal_anew(&format!("envs/{environment}/APP.yaml"))
     ));
     Ok(Outcome::Done)
 }
