@@ -95,6 +95,26 @@ fn a_recovery_key_is_a_reader_of_everything() {
 }
 
 #[test]
+fn init_says_that_it_adds_no_environment_to_a_project_and_how_it_is_done() {
+    let sandbox = Sandbox::project();
+    let before = sandbox.files();
+    let fix = "mkdir keys/staging && cp keys/dev/*.pub keys/staging/";
+    sandbox.refuses(&["init", "-e", "dev,staging"], 2, &["staging", fix]);
+    assert_eq!(sandbox.files(), before);
+    // What is said to do helps.
+    sandbox.write("keys/staging/alice.pub", sandbox.read("keys/dev/alice.pub"));
+    sandbox.write(
+        "envs/staging/web.yaml",
+        "sealctl: v1\napp: web\nenvironment: staging\nsecrets:\n  A: b\n",
+    );
+    sandbox
+        .run(&["encrypt"])
+        .ok()
+        .says(&["envs/staging/web.yaml"]);
+    assert_eq!(sandbox.run(&["get", "A", "-e", "staging"]).ok().stdout, "b");
+}
+
+#[test]
 fn a_request_puts_the_public_half_into_keys_and_opens_nothing() {
     let sandbox = Sandbox::project();
     sandbox.become_reader("bob");

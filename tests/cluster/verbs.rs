@@ -111,6 +111,12 @@ async fn k8s_a_a_sealed_document_is_pushed_and_its_status_is_read() {
     );
     let status = ["cluster", "status", "-n", &namespace, "--exit-code"];
     assert_eq!(project.ends(kubeconfig, &status).0, 1);
+    let again = ["cluster", "push", "-e", "dev", "--error-unchanged"];
+    let (code, said) = project.ends(kubeconfig, &again);
+    assert!(
+        code == 3 && said.contains("/web unchanged"),
+        "{code} {said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

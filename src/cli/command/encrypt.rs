@@ -94,7 +94,9 @@ pub(crate) fn run(session: &mut Session, args: &EncryptArgs) -> Result<Outcome, 
         session.ui.next("git add -A && git commit");
     }
     if sealings.is_empty() {
-        session.ui.same("no document holds plaintext");
+        session
+            .ui
+            .same("no document holds plaintext; sealctl check looks at their seals");
     }
     Ok(outcome)
 }

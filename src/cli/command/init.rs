@@ -70,6 +70,7 @@ pub(crate) fn run(session: &mut Session, args: &InitArgs) -> Result<Outcome, Com
 
 /// An existing project: only this clone is set up.
 fn join(session: &Session, project: &Project, args: &InitArgs) -> Result<Outcome, CommandError> {
+    refuse_new_environments(session, project)?;
     let own = identity::find_or_make(session)?;
     tell_identity(session, &own);
     let mut readable = Vec::new();
@@ -102,6 +103,29 @@ fn join(session: &Session, project: &Project, args: &InitArgs) -> Result<Outcome
         Outcome::Done
     } else {
         Outcome::Unchanged
+    })
+}
+
+/// `init -e` names environments to lay out; in a project that is there already nothing is laid out.
+fn refuse_new_environments(session: &Session, project: &Project) -> Result<(), CommandError> {
+    let typed = session.globals.environment.as_deref();
+    let typed = typed.filter(|_| session.environment_was_typed);
+    let known = project.environments();
+    let is_new = |name: &&str| !known.iter().any(|one| one.as_str() == *name);
+    let Some(name) = typed
+        .into_iter()
+        .flat_map(|names| names.split(','))
+        .find(is_new)
+    else {
+        return Ok(());
+    };
+    let what = format!("this is a sealctl project already; init adds no environment {name}");
+    let error = CommandError::usage(what).why("who may read it is for its members to say");
+    Err(match known.first() {
+        Some(like) => error.fix(format!(
+            "mkdir keys/{name} && cp keys/{like}/*.pub keys/{name}/   then write envs/{name}/APP.yaml, and sealctl encrypt"
+        )),
+        None => error.fix(format!("mkdir keys/{name}, and put the .pub files of its readers there")),
     })
 }
 

@@ -1,7 +1,7 @@
 //! `cluster push`: the sealed documents as SealedEnv objects.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::access::{AccessFlags, api_error, is_dry, with_cluster};
 use crate::cli::document::Source;
@@ -49,14 +49,19 @@ pub(super) fn run(session: &mut Session, args: &PushArgs) -> Result<Outcome, Com
         }
         return Ok(Outcome::Done);
     }
+    let mut outcome = Outcome::Unchanged;
     with_cluster(&args.access, async |requests| {
         for document in &documents {
             if args.create_namespace {
                 create_namespace(&requests, document).await?;
             }
-            apply(&requests, document).await?;
+            let is_new = apply(&requests, document).await?;
+            if is_new {
+                outcome = Outcome::Done;
+            }
+            let done = if is_new { "applied" } else { "unchanged" };
             session.ui.report(&format!(
-                "sealedenv.{API_GROUP}/{} applied",
+                "sealedenv.{API_GROUP}/{} {done}",
                 document.header.app
             ));
         }
@@ -76,22 +81,38 @@ pub(super) fn run(session: &mut Session, args: &PushArgs) -> Result<Outcome, Com
             .ui
             .next(&format!("sealctl cluster status -e {environment} {place}"));
     }
-    Ok(Outcome::Done)
+    Ok(outcome)
 }
 
-async fn apply(requests: &Requests, document: &Ready) -> Result<(), CommandError> {
+/// Applies the document, unless the cluster has exactly it. Whether it was applied.
+async fn apply(requests: &Requests, document: &Ready) -> Result<bool, CommandError> {
     let header = &document.header;
     let place = Place::new(
         Kind::SealedEnv,
         header.namespace.as_str(),
         header.app.as_str(),
     );
+    // Who may not read it, applies it.
+    let there: Option<Value> = requests.get(&place).await.ok().flatten();
+    if there.is_some_and(|there| holds(&there, &document.object)) {
+        return Ok(false);
+    }
     let body = Secret::from(document.object.to_string());
     requests
         .apply(&place, CLI_MANAGER, Force::No, body)
         .await
-        .map(|_| ())
+        .map(|_| true)
         .map_err(|error| api_error(&error))
+}
+
+/// Whether every field of `wanted` stands in `there`; others may, too.
+fn holds(there: &Value, wanted: &Value) -> bool {
+    match (there, wanted) {
+        (Value::Object(there), Value::Object(wanted)) => wanted
+            .iter()
+            .all(|(name, wanted)| there.get(name).is_some_and(|there| holds(there, wanted))),
+        _ => there == wanted,
+    }
 }
 
 async fn create_namespace(requests: &Requests, document: &Ready) -> Result<(), CommandError> {
