@@ -2,7 +2,7 @@
 //!
 //! Every writing verb ends here, so a file is either as it was or wholly new.
 
-use crate::cli::document::{LONGEST, Source};
+use crate::cli::document::{Known, LONGEST, Source};
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::readers::{self, Reader};
 use crate::cli::{Session, findings, git};
@@ -72,6 +72,7 @@ pub(crate) fn is_document(tree: &Map) -> bool {
 ///
 /// When it cannot be sealed.
 pub(crate) fn seal_new(
+    session: &Session,
     source: &Source,
     plain: &Secret,
     readers: &[Reader],
@@ -80,7 +81,7 @@ pub(crate) fn seal_new(
     let rule = Rule::environment().map_err(internal)?;
     let now = SystemClock.now().wall;
     let mut stamp = Stamp::after(None, now);
-    stamp.revision = highest_revision(source).map_or(1, |last| last.saturating_add(1));
+    stamp.revision = later_revision(session, source, 0).map_or(1, |last| last.saturating_add(1));
     let change = Change::New {
         format: source.format()?,
         plain,
@@ -96,17 +97,16 @@ pub(crate) fn seal_new(
 ///
 /// When it cannot be made.
 pub(crate) fn seal_again(
+    session: &Session,
     source: &Source,
     former: &Sealed,
     change: &Change<'_>,
 ) -> Result<Written, CommandError> {
     let mut stamp = Stamp::after(Some(former), SystemClock.now().wall);
     // After `git revert` the file's own counter is lower than what a cluster may have seen.
-    let highest = highest_revision(source).map_or(1, |last| last.saturating_add(1));
-    stamp.revision = match trust::revision(former) {
-        Some(_) => stamp.revision.max(highest),
-        None => highest,
-    };
+    let own = trust::revision(former).unwrap_or_default();
+    let last = later_revision(session, source, own).unwrap_or(own);
+    stamp.revision = stamp.revision.max(last.saturating_add(1));
     trust::write(change, &stamp).map_err(|error| write_error(&source.shown, &error))
 }
 
@@ -151,16 +151,27 @@ pub(crate) fn check_length(shown: &str, text: &str) -> Result<(), CommandError> 
         .fix("move some of its values into a document of another app"))
 }
 
-/// The highest counter of the last versions in git.
-pub(crate) fn highest_revision(source: &Source) -> Option<u64> {
+/// The highest counter above `own` that one of the last versions in git proves by its seal. A number that nobody
+/// with a key of its readers wrote must not drive the counter up: anybody can commit one.
+pub(crate) fn later_revision(session: &Session, source: &Source, own: u64) -> Option<u64> {
     let (project, document) = source.home.as_ref()?;
     let path = document.to_string();
     let versions = git::versions(project.root(), path.as_ref(), DEPTH);
-    let revisions = versions.iter().filter_map(|text| {
-        let sealed = Sealed::parse(Format::Yaml, text).ok()?;
-        trust::revision(&sealed)
-    });
-    revisions.max()
+    let mut claims: Vec<(u64, Sealed)> = versions
+        .iter()
+        .filter_map(|text| {
+            let sealed = Sealed::parse(Format::Yaml, text).ok()?;
+            let claimed = trust::revision(&sealed).filter(|claimed| *claimed > own)?;
+            Some((claimed, sealed))
+        })
+        .collect();
+    claims.sort_by_key(|(claimed, _)| std::cmp::Reverse(*claimed));
+    claims.into_iter().find_map(|(claimed, sealed)| {
+        let recipients: Vec<String> = sealed.recipients().map(ToOwned::to_owned).collect();
+        let identities = Known::collect(session, &recipients).identities;
+        let key = sealed.data_key(&identities).ok()?;
+        matches!(trust::verify(&sealed, &key), Verdict::Valid { .. }).then_some(claimed)
+    })
 }
 
 /// The last version in git whose MAC is right, with its commit.

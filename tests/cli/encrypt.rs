@@ -239,6 +239,26 @@ fn what_git_revert_brings_back_is_sealed_under_a_number_above_all_others() {
 }
 
 #[test]
+fn a_number_in_git_that_no_seal_proves_drives_no_revision_up() {
+    let sandbox = Sandbox::committed();
+    let sealed = sandbox.read(DEV);
+    sandbox.replace(DEV, "revision: 3", "revision: 18446744073709551614");
+    sandbox.git(&["commit", "-qam", "made up"]);
+    sandbox.write(DEV, sealed);
+    sandbox.git(&["commit", "-qam", "and taken back"]);
+    sandbox
+        .run(&["encrypt", DEV])
+        .ok()
+        .says(&["sealed throughout"]);
+    sandbox.run(&["set", "A=1", "--config"]).ok();
+    assert!(
+        sandbox.read(DEV).contains("revision: 4"),
+        "{}",
+        sandbox.read(DEV)
+    );
+}
+
+#[test]
 fn without_git_a_changed_sops_block_is_asked_for_also_beside_a_typed_value() {
     let sandbox = Sandbox::project();
     add_a_stranger(&sandbox);

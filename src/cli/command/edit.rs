@@ -201,7 +201,7 @@ fn save(
     }
     let tree = store::check_plain(session, source, plain)?;
     let change = Change::Text { opened, plain };
-    let written = store::seal_again(source, opened.sealed(), &change)?;
+    let written = store::seal_again(session, source, opened.sealed(), &change)?;
     let revision = store::save(session, source, &written)?;
     let summary = summary(opened.tree(), &tree);
     session

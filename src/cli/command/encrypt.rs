@@ -210,7 +210,7 @@ fn first(
         unnamed(given)
     };
     store::check_plain(session, &source, &source.text)?;
-    let written = store::seal_new(&source, &source.text, &readers)?;
+    let written = store::seal_new(session, &source, &source.text, &readers)?;
     let names = secret_names(tree);
     let readers = shown_readers(&readers, given);
     Ok(Sealing {
@@ -276,7 +276,13 @@ fn again(session: &Session, source: Source) -> Result<Sealing, CommandError> {
     let verdict = trust::verify(&former, &key);
     let is_sealed = !is_document || matches!(verdict, Verdict::Valid { .. });
     // Going back to an older version is a change too; a cluster refuses it under its old number.
-    let is_reverted = is_document && trust::revision(&former) < store::highest_revision(&source);
+    let is_reverted = is_document
+        && store::later_revision(
+            session,
+            &source,
+            trust::revision(&former).unwrap_or_default(),
+        )
+        .is_some();
     if partly.plain.is_empty() && partly.mac.is_ok() && is_sealed && !is_reverted {
         return Ok(Sealing {
             source,
@@ -300,7 +306,7 @@ fn again(session: &Session, source: Source) -> Result<Sealing, CommandError> {
         .iter()
         .map(|(path, _)| last_key(path))
         .collect();
-    let written = renew(&source, &former, &partly, &plain, is_document)?;
+    let written = renew(session, &source, &former, &partly, &plain, is_document)?;
     Ok(Sealing {
         source,
         written: Some(written),
@@ -330,6 +336,7 @@ fn fits_without_typed(sealed: &Sealed, partly: &Partly, key: &DataKey) -> bool {
 }
 
 fn renew(
+    session: &Session,
     source: &Source,
     former: &Sealed,
     partly: &Partly,
@@ -338,6 +345,7 @@ fn renew(
 ) -> Result<Written, CommandError> {
     if is_document {
         return store::seal_again(
+            session,
             source,
             former,
             &Change::Text {

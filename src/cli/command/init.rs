@@ -230,7 +230,7 @@ fn make(session: &Session, plan: &Plan, own: &Recipient) -> Result<Outcome, Comm
             environment: environment.clone(),
             app: app.clone(),
         };
-        write_document(&project, &document)?;
+        write_document(session, &project, &document)?;
         written.push(document.to_string());
     }
     rules::refresh(&project)?;
@@ -247,11 +247,15 @@ fn make(session: &Session, plan: &Plan, own: &Recipient) -> Result<Outcome, Comm
 }
 
 /// A sealed document without any value.
-fn write_document(project: &Project, document: &DocumentRef) -> Result<(), CommandError> {
+fn write_document(
+    session: &Session,
+    project: &Project,
+    document: &DocumentRef,
+) -> Result<(), CommandError> {
     let readers: Vec<Reader> = readers::of(project, &document.environment)?;
     let plain = store::empty_document(document.app.as_str(), document.environment.as_str());
     let source = Source::planned(project, document, plain);
-    let sealed = store::seal_new(&source, &source.text, &readers)?;
+    let sealed = store::seal_new(session, &source, &source.text, &readers)?;
     create_new(&project.path(document), &sealed.text)
 }
 

@@ -88,7 +88,7 @@ fn change(
         plain: &plain,
     };
     Ok(Some((
-        store::seal_again(source, opened.sealed(), &change)?,
+        store::seal_again(session, source, opened.sealed(), &change)?,
         names,
     )))
 }
