@@ -1,13 +1,13 @@
-//! File formats: text to tree and back, losslessly.
+//! File formats: text to tree and back.
 //!
-//! A format reads a text strictly into a [`crate::tree::Map`] with byte spans, and says how a value or
-//! an entry is written at a given place. Texts are changed by [`Splice`] only, so that every byte
-//! outside an edit stays by construction. No format knows what SOPS is.
+//! A format reads a text into documents ([`parse`]), prints documents from wherever they come
+//! ([`emit`]), and changes a text so that every byte outside of what changed stays ([`rewrite`]). Trees
+//! have byte spans, and texts are changed by [`Splice`] only. No format knows what SOPS is.
 
 use std::fmt;
 
 use crate::secret::Secret;
-use crate::tree::{Position, Span};
+use crate::tree::{Map, Path, Position, Span};
 
 pub mod scalar;
 pub mod yaml;
@@ -17,15 +17,197 @@ pub mod yaml;
 pub enum Format {
     /// YAML, in the dialect that SOPS reads.
     Yaml,
+    /// JSON with an object at the root.
+    Json,
+    /// Lines of `KEY=value`, all values text.
+    Dotenv,
+    /// Sections of `key = value`, all values text.
+    Ini,
+    /// Any bytes, as the one value `data`.
+    Binary,
 }
 
 impl Format {
-    /// The format that a file name asks for, by its extension; `None` for one that is not read.
+    /// The format that SOPS takes a file for by its name, in which case matters: what has no known
+    /// ending is binary.
     #[must_use]
-    pub fn of_file_name(name: &str) -> Option<Self> {
+    pub fn of_file_name(name: &str) -> Self {
+        let endings = [
+            (".yaml", Self::Yaml),
+            (".yml", Self::Yaml),
+            (".json", Self::Json),
+            (".env", Self::Dotenv),
+            (".ini", Self::Ini),
+        ];
+        endings
+            .into_iter()
+            .find(|(ending, _)| name.ends_with(ending))
+            .map_or(Self::Binary, |(_, format)| format)
+    }
+
+    /// The format of an environment document, by the extension of its name; `None` for one that cannot
+    /// be such a document, which is always YAML.
+    #[must_use]
+    pub fn of_document_name(name: &str) -> Option<Self> {
         let extension = name.rsplit_once('.')?.1;
         matches!(extension, "yaml" | "yml").then_some(Self::Yaml)
     }
+
+    /// The format that a word of `--input-type` or `--output-type` names; `None` for any other word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        let formats = [
+            Self::Yaml,
+            Self::Json,
+            Self::Dotenv,
+            Self::Ini,
+            Self::Binary,
+        ];
+        formats.into_iter().find(|format| format.word() == word)
+    }
+
+    /// Its word: `yaml`, `json`, `dotenv`, `ini` or `binary`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Yaml => "yaml",
+            Self::Json => "json",
+            Self::Dotenv => "dotenv",
+            Self::Ini => "ini",
+            Self::Binary => "binary",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Yaml => "YAML",
+            Self::Json => "JSON",
+            Self::Dotenv => "dotenv",
+            Self::Ini => "INI",
+            Self::Binary => "binary",
+        })
+    }
+}
+
+/// How a printed text is laid out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The number of `--indent` or `stores.*.indent`; `None` where nothing was asked for. YAML: blanks
+    /// per level, where 0 and `None` are 4, 1 and more than 9 are 2, and less than 0 is refused. JSON:
+    /// blanks per level, where less than 0 and `None` are one tab.
+    pub indent: Option<i64>,
+}
+
+/// A tree that a format cannot hold. Names the place, never a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EmitError {
+    /// A map or list where the format has only values.
+    #[error("{path} holds a map or list, which {format} cannot hold")]
+    Complex {
+        /// Where it lies.
+        path: Path,
+        /// The format.
+        format: Format,
+    },
+    /// A value at the root of an INI file, which has only sections there.
+    #[error("{path} is a value outside of any section, which INI cannot hold")]
+    NotASection {
+        /// Where it lies.
+        path: Path,
+    },
+    /// A key that would read back as something else.
+    #[error("the key {path} cannot be written in {format}")]
+    Key {
+        /// Where it lies.
+        path: Path,
+        /// The format.
+        format: Format,
+    },
+    /// A value that would read back as something else.
+    #[error("the value of {path} cannot be written in {format}")]
+    Value {
+        /// Where it lies.
+        path: Path,
+        /// The format.
+        format: Format,
+    },
+    /// The tree is not the one text `data` that binary stands for.
+    #[error("there is no binary data in the tree (exactly one document with the text \"data\")")]
+    NotBinary,
+    /// An indentation below zero.
+    #[error("negative indentation is not possible in {0}")]
+    NegativeIndent(Format),
+    /// Deeper nesting than can be read back.
+    #[error("nesting is too deep for {0}")]
+    TooDeep(Format),
+}
+
+/// Reads `text` in `format`: its documents in file order (exactly one, except for YAML), with positions
+/// and spans.
+///
+/// # Errors
+/// At the first byte that breaks a rule of the format, with its position.
+pub fn parse(format: Format, text: &[u8]) -> Result<Vec<Map>, SyntaxError> {
+    match format {
+        Format::Yaml | Format::Json | Format::Dotenv | Format::Ini | Format::Binary => {
+            let not_text = SyntaxError {
+                position: Position { line: 1, column: 1 },
+                fault: Fault::Malformed("the text is not UTF-8"),
+            };
+            let text = std::str::from_utf8(text).map_err(|_| not_text)?;
+            Ok(vec![yaml::parse(text)?])
+        }
+    }
+}
+
+/// Prints `documents`, wherever they come from, byte for byte as SOPS prints them.
+///
+/// # Errors
+/// When the format cannot hold them.
+pub fn emit(format: Format, documents: &[Map], layout: Layout) -> Result<Secret, EmitError> {
+    match format {
+        Format::Yaml | Format::Json | Format::Dotenv | Format::Ini | Format::Binary => {
+            let step = match layout.indent {
+                Some(indent) if indent < 0 => return Err(EmitError::NegativeIndent(format)),
+                Some(2..=9) => layout
+                    .indent
+                    .and_then(|indent| usize::try_from(indent).ok()),
+                None | Some(0) => Some(4),
+                Some(_) => Some(2),
+            };
+            let mut text = Vec::new();
+            for (place, document) in documents.iter().enumerate() {
+                if place > 0 {
+                    text.extend_from_slice(b"---\n");
+                }
+                text.extend_from_slice(yaml::render(document, 0, step.unwrap_or(4)).expose());
+            }
+            Ok(Secret::new(text))
+        }
+    }
+}
+
+/// Changes `source`, which was read as `before`, to hold `after`, a changed copy of `before`. In YAML and
+/// JSON every byte outside of what changed stays, and what is new is written in the style of its
+/// neighbours; the other formats are printed anew.
+///
+/// New in `after` is what has no position; what stays keeps its span. Leaves may have got another text,
+/// kind and style, values of entries may have been replaced, entries, items and comments may have been
+/// added and removed, and in lists a comment may have become an item or the other way round.
+///
+/// # Errors
+/// When the format cannot hold what is new.
+pub fn rewrite(
+    format: Format,
+    source: &[u8],
+    before: &[Map],
+    after: &[Map],
+    layout: Layout,
+) -> Result<Secret, EmitError> {
+    let _ = (source, before);
+    emit(format, after, layout)
 }
 
 /// A text that is not valid in its format. Names the place and the rule, never the text.
@@ -47,6 +229,8 @@ pub enum Fault {
     Unsupported(&'static str),
     /// Two entries of one map have the same key.
     DuplicateKey,
+    /// Maps and lists lie deeper in each other than any reader takes.
+    TooDeep,
 }
 
 impl fmt::Display for Fault {
@@ -54,6 +238,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Malformed(rule) => formatter.write_str(rule),
             Self::Unsupported(what) => write!(formatter, "{what} not supported here"),
+            Self::TooDeep => formatter.write_str("maps and lists are nested too deeply"),
             Self::DuplicateKey => formatter.write_str("the key stands twice in one map"),
         }
     }
@@ -83,7 +268,8 @@ impl Splice {
 
     /// The text with all edits made. Edits at one place keep their order. Linear in text and edits.
     #[must_use]
-    pub fn apply(mut self, text: &str) -> Secret {
+    pub fn apply(mut self, text: &(impl AsRef<[u8]> + ?Sized)) -> Secret {
+        let text = text.as_ref();
         self.edits.sort_by_key(|(span, _)| (span.start, span.end));
         let added: usize = self.edits.iter().map(|(_, new)| new.len()).sum();
         // Reserved at once, so that no copy is left behind unwiped.
@@ -91,11 +277,11 @@ impl Splice {
         let mut at = 0;
         for (span, new) in &self.edits {
             debug_assert!(at <= span.start && span.start <= span.end, "edits overlap");
-            result.extend_from_slice(text.as_bytes().get(at..span.start).unwrap_or_default());
+            result.extend_from_slice(text.get(at..span.start).unwrap_or_default());
             result.extend_from_slice(new.expose());
             at = span.end;
         }
-        result.extend_from_slice(text.as_bytes().get(at..).unwrap_or_default());
+        result.extend_from_slice(text.get(at..).unwrap_or_default());
         Secret::new(result)
     }
 }
@@ -103,6 +289,38 @@ impl Splice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ending_of_a_name_decides_and_case_matters() {
+        for (name, format) in [
+            ("a.yaml", Format::Yaml),
+            ("a.yml", Format::Yaml),
+            (".yml", Format::Yaml),
+            ("a.json", Format::Json),
+            (".env", Format::Dotenv),
+            ("prod.env", Format::Dotenv),
+            ("a.ini", Format::Ini),
+            ("env", Format::Binary),
+            (".env.prod", Format::Binary),
+            ("A.YAML", Format::Binary),
+            ("a.txt", Format::Binary),
+            ("", Format::Binary),
+        ] {
+            assert_eq!(Format::of_file_name(name), format, "{name}");
+        }
+        assert_eq!(Format::of_document_name("a.json"), None);
+        assert_eq!(Format::of_document_name("a.yml"), Some(Format::Yaml));
+    }
+
+    #[test]
+    fn every_format_has_its_word_and_no_other() {
+        for word in ["yaml", "json", "dotenv", "ini", "binary"] {
+            assert_eq!(Format::from_word(word).map(Format::word), Some(word));
+        }
+        for word in ["env", "JSON", "", "yml"] {
+            assert_eq!(Format::from_word(word), None);
+        }
+    }
 
     #[test]
     fn edits_in_any_order_leave_the_rest_alone() {

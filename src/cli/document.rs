@@ -149,7 +149,7 @@ impl Source {
             .file_name()
             .unwrap_or_default()
             .to_string_lossy();
-        Format::of_file_name(&name).ok_or_else(|| {
+        Format::of_document_name(&name).ok_or_else(|| {
             CommandError::new(
                 "E0126",
                 Exit::Failure,

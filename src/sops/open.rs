@@ -308,6 +308,10 @@ impl Sealed {
 pub(super) fn parse_text(format: Format, text: &str) -> Result<Map, SyntaxError> {
     match format {
         Format::Yaml => yaml::parse(text),
+        _ => {
+            let documents = crate::format::parse(format, text.as_bytes())?;
+            Ok(documents.into_iter().next().unwrap_or_default())
+        }
     }
 }
 
