@@ -7,11 +7,13 @@
 mod edit;
 mod flow;
 mod parse;
+mod rewrite;
 mod scan;
 mod text;
 mod write;
 
 pub use edit::{Editor, Site};
+pub use rewrite::rewrite;
 pub use write::{Scalar, render};
 
 use crate::format::SyntaxError;

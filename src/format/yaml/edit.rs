@@ -41,10 +41,10 @@ fn column(counted_from_one: u32) -> usize {
 /// Gathers edits of one text.
 #[derive(Debug)]
 pub struct Editor<'a> {
-    source: &'a str,
+    pub(super) source: &'a str,
     step: usize,
-    line_break: &'static str,
-    splice: Splice,
+    pub(super) line_break: &'static str,
+    pub(super) splice: Splice,
 }
 
 impl<'a> Editor<'a> {
@@ -83,23 +83,33 @@ impl<'a> Editor<'a> {
     /// Puts `new` in the place of `leaf`, which stands at `site`.
     pub fn replace_leaf(&mut self, leaf: &Leaf, site: Site, new: &Scalar<'_>) {
         let Written { inline, body } = write::write(new, self.room(leaf.span, site));
+        self.put_leaf(leaf, &inline, &body.unwrap_or_default());
+    }
+
+    /// Puts `inline` in the place of `leaf`, and `body` below its line.
+    pub(super) fn put_leaf(&mut self, leaf: &Leaf, inline: &str, body: &str) {
         let before = self.source.as_bytes().get(leaf.span.start.wrapping_sub(1));
         let apart = leaf.span.is_empty() && !matches!(before, Some(b' ' | b'\t' | b'\n'));
-        let body = body.unwrap_or_default();
+        let block = self.source[leaf.span.start..leaf.span.end].starts_with(['|', '>']);
+        let apart = if apart { " " } else { "" };
+        if !block && body.is_empty() {
+            self.put(leaf.span, &[apart, inline]);
+            return;
+        }
         let (head, below) = self.parts(leaf);
-        self.put(head, &[if apart { " " } else { "" }, &inline]);
+        self.put(head, &[apart, inline]);
         if !below.is_empty() || !body.is_empty() {
-            self.put(below, &[&body]);
+            self.put(below, &[body]);
         }
     }
 
     /// Puts `parts` in the place of `span`.
-    fn put(&mut self, span: Span, parts: &[&str]) {
+    pub(super) fn put(&mut self, span: Span, parts: &[&str]) {
         self.splice.replace(span, Secret::from(parts.concat()));
     }
 
     /// Puts `parts` in front of the byte `at`.
-    fn put_at(&mut self, at: usize, parts: &[&str]) {
+    pub(super) fn put_at(&mut self, at: usize, parts: &[&str]) {
         self.put(Span { start: at, end: at }, parts);
     }
 
@@ -138,10 +148,11 @@ impl<'a> Editor<'a> {
         )
     }
 
-    fn room(&self, span: Span, site: Site) -> Room<'static> {
+    pub(super) fn room(&self, span: Span, site: Site) -> Room<'static> {
         let indent = site.column + self.step.max(2);
-        let next = self.next_indent(span.end);
-        let block = site.layout == Layout::Block && next.is_none_or(|next| next < indent);
+        // Within brackets nothing is looked up: a line with a million values would cost its square.
+        let fits = || self.next_indent(span.end).is_none_or(|next| next < indent);
+        let block = site.layout == Layout::Block && fits();
         Room {
             layout: site.layout,
             block: block.then_some(indent),
@@ -157,7 +168,7 @@ impl<'a> Editor<'a> {
     }
 
     /// The line break (or end of text) at or behind the byte `at`.
-    fn line_end(&self, at: usize) -> usize {
+    pub(super) fn line_end(&self, at: usize) -> usize {
         let line = self.source[at..]
             .find('\n')
             .map_or(self.source.len(), |length| at + length);
@@ -169,17 +180,17 @@ impl<'a> Editor<'a> {
     }
 
     /// Behind the line break of the line that the byte `at` lies in.
-    fn next_line(&self, at: usize) -> usize {
+    pub(super) fn next_line(&self, at: usize) -> usize {
         self.source[at..]
             .find('\n')
             .map_or(self.source.len(), |length| at + length + 1)
     }
 
-    fn line_start(&self, at: usize) -> usize {
+    pub(super) fn line_start(&self, at: usize) -> usize {
         self.source[..at].rfind('\n').map_or(0, |place| place + 1)
     }
 
-    fn begins_line(&self, at: usize) -> bool {
+    pub(super) fn begins_line(&self, at: usize) -> bool {
         let prefix = &self.source[self.line_start(at)..at];
         prefix
             .trim_start_matches('\u{FEFF}')
@@ -395,7 +406,7 @@ impl<'a> Editor<'a> {
     }
 
     /// `lines` with the line breaks of this text.
-    fn with_line_breaks(&self, lines: &Secret) -> String {
+    pub(super) fn with_line_breaks(&self, lines: &Secret) -> String {
         let lines = lines.expose_text().unwrap_or_default();
         if self.line_break == "\r\n" {
             lines.replace('\n', "\r\n")

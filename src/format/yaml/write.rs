@@ -1,10 +1,12 @@
 //! How scalars, keys and whole maps are written, so that readers of YAML 1.1 and 1.2 agree on them.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::format::scalar;
 use crate::secret::Secret;
-use crate::tree::{Kind, Layout, Leaf, ListItem, Map, MapItem, Node, Style};
+use crate::tree::{Comment, Entry, Kind, Layout, Leaf, ListItem, Map, MapItem, Node, Style};
 
 /// A scalar to be written.
 #[derive(Debug, Clone, Copy)]
@@ -200,7 +202,7 @@ pub fn render(map: &Map, indent: usize, step: usize) -> Secret {
 }
 
 /// The `:` and `-` of block style, and what follows them.
-struct Printer {
+pub(super) struct Printer {
     text: String,
     step: usize,
 }
@@ -217,24 +219,28 @@ impl Printer {
                 self.indent(indent);
             }
             match item {
-                MapItem::Comment(comment) => {
-                    self.text.push('#');
-                    self.text
-                        .push_str(comment.text.expose_text().unwrap_or_default());
-                    self.text.push('\n');
-                }
-                MapItem::Entry(entry) => {
-                    self.text
-                        .push_str(&quoted_where_needed(&entry.key, Layout::Block));
-                    self.text.push(':');
-                    self.value(&entry.value, indent, indent + self.step);
-                }
+                MapItem::Comment(comment) => self.comment(comment),
+                MapItem::Entry(entry) => self.entry(entry, indent),
             }
         }
     }
 
+    pub(super) fn comment(&mut self, comment: &Comment) {
+        self.text.push('#');
+        self.text
+            .push_str(comment.text.expose_text().unwrap_or_default());
+        self.text.push('\n');
+    }
+
+    pub(super) fn entry(&mut self, entry: &Entry, indent: usize) {
+        self.text
+            .push_str(&quoted_where_needed(&entry.key, Layout::Block));
+        self.text.push(':');
+        self.value(&entry.value, indent, indent + self.step);
+    }
+
     /// A value behind a colon whose key is indented by `indent`.
-    fn value(&mut self, node: &Node, indent: usize, below: usize) {
+    pub(super) fn value(&mut self, node: &Node, indent: usize, below: usize) {
         match node {
             Node::Map(map) if map.entries().next().is_none() => self.text.push_str(" {}\n"),
             Node::List(list) if list.nodes().next().is_none() => self.text.push_str(" []\n"),
@@ -258,21 +264,22 @@ impl Printer {
     fn item(&mut self, item: &ListItem, indent: usize) {
         self.indent(indent);
         match item {
-            ListItem::Comment(comment) => {
-                self.text.push('#');
-                self.text
-                    .push_str(comment.text.expose_text().unwrap_or_default());
-                self.text.push('\n');
-            }
-            ListItem::Node(Node::Leaf(leaf)) => {
+            ListItem::Comment(comment) => self.comment(comment),
+            ListItem::Node(node) => self.item_node(node, indent),
+        }
+    }
+
+    pub(super) fn item_node(&mut self, node: &Node, indent: usize) {
+        match node {
+            Node::Leaf(leaf) => {
                 self.text.push_str("- ");
                 self.leaf(leaf, indent + self.step);
             }
-            ListItem::Node(Node::Map(map)) if map.entries().next().is_some() => {
+            Node::Map(map) if map.entries().next().is_some() => {
                 self.text.push_str("- ");
                 self.map(map, indent + 2, true);
             }
-            ListItem::Node(other) => {
+            other => {
                 self.text.push('-');
                 self.value(other, indent, indent + self.step);
             }
@@ -280,20 +287,55 @@ impl Printer {
     }
 
     fn leaf(&mut self, leaf: &Leaf, below: usize) {
-        let text = leaf.text.expose_text().unwrap_or_default();
-        let scalar = Scalar {
-            kind: leaf.kind,
-            text,
-            style: Style::Plain,
-        };
         let room = Room {
             layout: Layout::Block,
             block: Some(below),
             line_break: "\n",
         };
-        let written = write(&scalar, room);
+        let plain = Leaf {
+            style: Style::Plain,
+            ..leaf.clone()
+        };
+        let written = write_leaf(&plain, room);
         self.text.push_str(&written.inline);
         self.text.push_str(&written.body.unwrap_or_default());
         self.text.push('\n');
     }
+}
+
+/// Writes `leaf` into `room`; bytes that are no text as base64.
+pub(super) fn write_leaf(leaf: &Leaf, room: Room<'_>) -> Written {
+    let Some(text) = leaf.text.expose_text() else {
+        return Written {
+            inline: binary(leaf.text.expose()),
+            body: None,
+        };
+    };
+    let scalar = Scalar {
+        kind: leaf.kind,
+        text,
+        style: leaf.style,
+    };
+    write(&scalar, room)
+}
+
+/// Bytes that are not UTF-8.
+pub(super) fn binary(bytes: &[u8]) -> Wiped {
+    let base64 = Zeroizing::new(STANDARD.encode(bytes));
+    joined(&["!!binary ", &base64])
+}
+
+/// A part of a map or list on its own: the first line without indentation, the others for what stands
+/// `indent` blanks deep; no line break at the end.
+pub(super) fn part(step: usize, print: impl FnOnce(&mut Printer)) -> Wiped {
+    let mut printer = Printer {
+        text: String::new(),
+        step,
+    };
+    print(&mut printer);
+    let mut text = Zeroizing::new(printer.text);
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    text
 }

@@ -1,0 +1,336 @@
+//! A changed tree, written into the text it was read from: only what changed gets new bytes.
+//!
+//! `before` is what was read, `after` a changed copy of it. What kept its place in `after` is told by its
+//! position and span; what has none is new. Knows nothing of SOPS. Every step looks at the lines it
+//! changes only, so that the cost is linear in the text and the changes.
+
+mod block;
+mod flow;
+mod part;
+
+use self::part::{Part, parts_of_list, parts_of_map};
+use super::edit::{Editor, Site};
+use super::write;
+use crate::secret::Secret;
+use crate::tree::{Comment, Layout, Leaf, Map, Node, Position, Span, Style};
+
+/// `source`, which was read as `before`, with the changes that lead to `after`.
+///
+/// In `after`, leaves may have another text, kind and style; the value of an entry or item may be another
+/// node; entries, items and comments may be gone or new; and in lists a comment may have become an item
+/// or the other way round. What stays keeps position and span, what is new has `Position::default()`. Where
+/// nothing changed, `source` comes back. Documents that came or went are beyond an edit: then, and where
+/// the text gives no other way, everything is printed anew.
+#[must_use]
+pub fn rewrite(source: &str, before: &[Map], after: &[Map]) -> Secret {
+    if before.len() != after.len() {
+        return anew(after);
+    }
+    let none = Map::default();
+    let mut rewriter = Rewriter {
+        edit: Editor::new(source, before.first().unwrap_or(&none)),
+        source,
+        stuck: false,
+    };
+    for (before, after) in before.iter().zip(after) {
+        rewriter.document(before, after);
+    }
+    if rewriter.stuck {
+        return anew(after);
+    }
+    rewriter.edit.finish()
+}
+
+fn anew(documents: &[Map]) -> Secret {
+    let mut text = Vec::new();
+    for (place, document) in documents.iter().enumerate() {
+        text.extend_from_slice(if place > 0 { b"---\n" } else { b"" });
+        text.extend_from_slice(write::render(document, 0, 4).expose());
+    }
+    Secret::new(text)
+}
+
+struct Rewriter<'a> {
+    edit: Editor<'a>,
+    source: &'a str,
+    /// Whether something was met that no edit leads to.
+    stuck: bool,
+}
+
+/// A map or list: its parts before and after, and where they stand.
+struct Change<'a> {
+    before: Vec<Part<'a>>,
+    after: Vec<Part<'a>>,
+    /// Per part of `after`, which part of `before` it was.
+    origin: Vec<Option<usize>>,
+    /// Whether each part of `before` is still there.
+    kept: Vec<bool>,
+    span: Span,
+    site: Site,
+    list: bool,
+}
+
+impl Change<'_> {
+    /// Whether a part came or went.
+    fn in_structure(&self) -> bool {
+        self.kept.contains(&false) || self.origin.contains(&None)
+    }
+
+    /// Whether nothing but comments is left of what was there, though there was more.
+    fn lost_all(&self) -> bool {
+        let survives = |(part, origin): (&Part<'_>, &Option<usize>)| {
+            !part.is_comment() && origin.is_some_and(|place| !self.before[place].is_comment())
+        };
+        !self.after.iter().zip(&self.origin).any(survives)
+            && self.before.iter().any(|part| !part.is_comment())
+    }
+}
+
+impl<'a> Rewriter<'a> {
+    fn document(&mut self, before: &'a Map, after: &'a Map) {
+        let had_entries = before.entries().next().is_some();
+        self.close_last_block(before, after);
+        let change = self.change(
+            parts_of_map(before),
+            parts_of_map(after),
+            before.span,
+            Site::in_map(before),
+            false,
+        );
+        if had_entries || change.after.iter().all(Part::is_comment) {
+            self.parts(&change);
+            return;
+        }
+        self.comments(&change);
+        let lines = self.lines(&change, |part| !part.is_comment(), 0);
+        let lines = lines.join(self.edit.line_break);
+        let gap = self.edit.line_break;
+        if before.span.is_empty() {
+            let at = if before.position == Position::default() {
+                self.source.len()
+            } else {
+                before.span.start
+            };
+            let missing = at > 0 && !self.source[..at].ends_with('\n');
+            let first = if missing { gap } else { "" };
+            self.edit.put_at(at, &[first, &lines, gap]);
+        } else if self.edit.begins_line(before.span.start) {
+            self.edit.put(before.span, &[&lines]);
+        } else {
+            self.edit.put(before.span, &[gap, &lines]);
+        }
+    }
+
+    /// Writes a clear block text that ends with the file and without a line break so that it stays what
+    /// it is when something follows.
+    fn close_last_block(&mut self, before: &'a Map, after: &'a Map) {
+        let Some(leaf) = last_leaf(before).filter(|leaf| leaf.span.end == self.source.len()) else {
+            return;
+        };
+        let header = self.source[leaf.span.start..].lines().next();
+        let strips = header.is_some_and(|line| line.contains('-'));
+        let block = matches!(leaf.style, Style::Literal | Style::Folded);
+        let bare = block && !strips && !leaf.text.expose().ends_with(b"\n");
+        let kept = leaf_at(after, leaf.span.start)
+            .is_some_and(|new| new.text == leaf.text && new.style == leaf.style);
+        let followed = last_leaf(after).is_some_and(|last| last.span != leaf.span);
+        if bare && kept && followed {
+            self.edit.put_at(leaf.span.start + 1, &["-"]);
+        }
+    }
+
+    fn change(
+        &mut self,
+        before: Vec<Part<'a>>,
+        after: Vec<Part<'a>>,
+        span: Span,
+        site: Site,
+        list: bool,
+    ) -> Change<'a> {
+        let mut kept = vec![false; before.len()];
+        let mut next = 0;
+        let mut origin = Vec::with_capacity(after.len());
+        for part in &after {
+            if part.is_new() {
+                origin.push(None);
+                continue;
+            }
+            let found = before[next..].iter().position(|old| old.stands_like(part));
+            let Some(found) = found.map(|ahead| next + ahead) else {
+                self.stuck = true;
+                origin.push(None);
+                continue;
+            };
+            next = found + 1;
+            kept[found] = true;
+            origin.push(Some(found));
+        }
+        Change {
+            before,
+            after,
+            origin,
+            kept,
+            span,
+            site,
+            list,
+        }
+    }
+
+    /// Whether a comment stands where a dash could.
+    fn fits_dash(&self, comment: &Comment, site: Site) -> bool {
+        let start = comment.span.start;
+        let column = start - self.edit.line_start(start);
+        site.layout == Layout::Block && self.edit.begins_line(start) && column == site.column
+    }
+
+    fn parts(&mut self, change: &Change<'a>) {
+        if change.lost_all() {
+            self.whole(change);
+        } else if !change.in_structure() {
+            for (part, origin) in change.after.iter().zip(&change.origin) {
+                self.part(change, origin.map(|place| &change.before[place]), part);
+            }
+        } else if change.site.layout == Layout::Block {
+            self.block(change);
+        } else {
+            self.flow(change);
+        }
+    }
+
+    /// One part that is still there.
+    fn part(&mut self, change: &Change<'a>, old: Option<&Part<'a>>, new: &Part<'a>) {
+        let site = change.site;
+        match (old, new) {
+            (Some(Part::Comment(old)), Part::Comment(new)) => {
+                if old.text != new.text {
+                    let text = new.text.expose_text().unwrap_or_default();
+                    self.edit.replace_comment(old, text);
+                }
+            }
+            (Some(Part::Comment(old)), Part::Item(node)) => self.comment_to_item(old, node, site),
+            (Some(old @ Part::Item(node)), Part::Comment(new)) => {
+                let text = new.text.expose_text().unwrap_or_default();
+                match (site.layout, self.dash(old, change)) {
+                    (Layout::Block, Some(start)) => {
+                        let end = node.span().end;
+                        self.edit.put(Span { start, end }, &["#", text]);
+                    }
+                    _ => self.edit.item_to_comment(node.span(), site, text),
+                }
+            }
+            (Some(old), new) => {
+                if let (Some(before), Some(after)) = (old.node(), new.node()) {
+                    self.node(change, old, before, after);
+                }
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// A comment becomes an item where it has a line of its own at the column of the dashes. Elsewhere it
+    /// stays a comment with the text of the item.
+    fn comment_to_item(&mut self, comment: &Comment, node: &Node, site: Site) {
+        if self.fits_dash(comment, site) {
+            let text = self.part_text(&Part::Item(node), site.column);
+            self.edit.put(comment.span, &[&text]);
+            return;
+        }
+        let text = match node {
+            Node::Leaf(leaf) => leaf.text.expose_text(),
+            _ => None,
+        };
+        match text.filter(|text| !text.contains(['\n', '\r'])) {
+            Some(text) => self.edit.replace_comment(comment, text),
+            None => self.stuck = true,
+        }
+    }
+
+    /// The value of an entry or item.
+    fn node(&mut self, change: &Change<'a>, part: &Part<'a>, old: &'a Node, new: &'a Node) {
+        let same_place = old.span() == new.span() && old.position() == new.position();
+        match (old, new) {
+            (Node::Leaf(old), Node::Leaf(new)) => self.leaf(change.site, old, new),
+            (Node::Map(old), Node::Map(new)) if same_place && has_entries(old) => {
+                let (before, after) = (parts_of_map(old), parts_of_map(new));
+                let inner = self.change(before, after, old.span, Site::in_map(old), false);
+                self.parts(&inner);
+            }
+            (Node::List(old), Node::List(new)) if same_place && old.nodes().next().is_some() => {
+                let (before, after) = (parts_of_list(old), parts_of_list(new));
+                let inner = self.change(before, after, old.span, Site::in_list(old), true);
+                self.parts(&inner);
+            }
+            _ if same_place && old == new => {}
+            _ if change.site.layout == Layout::Flow => {
+                let text = flow::node_text(new);
+                self.put_flow(old.span(), &text);
+            }
+            _ => self.replace_node(change, part, old, new),
+        }
+    }
+
+    fn leaf(&mut self, site: Site, old: &Leaf, new: &Leaf) {
+        if old.kind == new.kind && old.style == new.style && old.text == new.text {
+            return;
+        }
+        if site.layout == Layout::Flow {
+            let text = flow::leaf_text(new);
+            self.put_flow(old.span, &text);
+            return;
+        }
+        let room = self.edit.room(old.span, site);
+        let written = write::write_leaf(new, room);
+        let body = written.body.unwrap_or_default();
+        self.edit.put_leaf(old, &written.inline, &body);
+        // A block text that ends in a line break needs one, also at the end of the file.
+        let open = !body.is_empty() && !self.source.ends_with('\n');
+        if open && new.text.expose().ends_with(b"\n") {
+            let at = self.edit.line_end(old.span.end);
+            if at == self.source.len() {
+                self.edit.put_at(at, &[self.edit.line_break]);
+            }
+        }
+    }
+}
+
+fn has_entries(map: &Map) -> bool {
+    map.entries().next().is_some()
+}
+
+/// The scalar that the text of `map` ends with.
+fn last_leaf(map: &Map) -> Option<&Leaf> {
+    let mut node = &map.entries().last()?.value;
+    loop {
+        node = match node {
+            Node::Leaf(leaf) => return Some(leaf),
+            Node::Map(map) => &map.entries().last()?.value,
+            Node::List(list) => list.nodes().last()?,
+        };
+    }
+}
+
+/// The scalar of the last value that begins at or before the byte `start`.
+fn leaf_at(map: &Map, start: usize) -> Option<&Leaf> {
+    let old =
+        |position: Position, span: Span| position != Position::default() && span.start <= start;
+    let mut node = old_value(map, &old)?;
+    loop {
+        node = match node {
+            Node::Leaf(leaf) => return Some(leaf),
+            Node::Map(map) => old_value(map, &old)?,
+            Node::List(list) => list
+                .nodes()
+                .filter(|node| old(node.position(), node.span()))
+                .last()?,
+        };
+    }
+}
+
+fn old_value<'a>(map: &'a Map, old: &impl Fn(Position, Span) -> bool) -> Option<&'a Node> {
+    let entries = map.entries();
+    let kept = entries.filter(|entry| old(entry.position, entry.span));
+    kept.last().map(|entry| &entry.value)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,367 @@
+//! Changes among lines: what came, what went, and values that became something else.
+
+use super::part::Part;
+use super::{Change, Rewriter};
+use crate::format::yaml::write::{self, Wiped};
+use crate::tree::{Layout, Node, Span};
+
+impl<'a> Rewriter<'a> {
+    /// A block map or list in which something came or went, and something stays.
+    pub(super) fn block(&mut self, change: &Change<'a>) {
+        self.removed(change);
+        let mut previous: Option<usize> = None;
+        for (part, origin) in change.after.iter().zip(&change.origin) {
+            if let Some(old) = origin.filter(|old| !self.is_orphan(change, *old)) {
+                self.part(change, Some(&change.before[old]), part);
+                previous = previous.max(Some(old));
+                continue;
+            }
+            let text = self.part_text(part, change.site.column);
+            match previous {
+                Some(old) => self.behind(change, old, &text),
+                None => self.in_front(change, &text),
+            }
+        }
+    }
+
+    /// Puts `text` on a line of its own behind the part `old`.
+    fn behind(&mut self, change: &Change<'a>, old: usize, text: &str) {
+        let at = self.edit.line_end(change.before[old].end());
+        let indent = " ".repeat(change.site.column);
+        let line_break = self.edit.line_break;
+        self.edit.put_at(at, &[line_break, &indent, text]);
+    }
+
+    /// Puts `text` on a line of its own before the first part that stays.
+    fn in_front(&mut self, change: &Change<'a>, text: &str) {
+        let own = |(part, kept): &(&Part<'a>, &bool)| **kept && !self.is_behind_a_value(part);
+        let first = change.before.iter().zip(&change.kept).find(own);
+        let start = first.and_then(|(part, _)| self.start(part, change));
+        let Some(start) = start else {
+            self.stuck = true;
+            return;
+        };
+        let indent = " ".repeat(change.site.column);
+        let line_break = self.edit.line_break;
+        self.edit.put_at(start, &[text, line_break, &indent]);
+    }
+
+    /// Whether a part is a comment that does not begin its line.
+    fn is_behind_a_value(&self, part: &Part<'_>) -> bool {
+        part.is_comment() && !self.edit.begins_line(part.span().start)
+    }
+
+    /// Where a part begins; for an item, its dash.
+    fn start(&self, part: &Part<'_>, change: &Change<'_>) -> Option<usize> {
+        match part {
+            Part::Item(_) => self.dash(part, change),
+            _ => Some(part.span().start),
+        }
+    }
+
+    /// The dash of an item: at the column of its list, on its first line or above.
+    pub(super) fn dash(&self, part: &Part<'_>, change: &Change<'_>) -> Option<usize> {
+        let mut line = self.edit.line_start(part.span().start);
+        loop {
+            let at = line + change.site.column;
+            if at < part.span().start && self.source.as_bytes().get(at) == Some(&b'-') {
+                return Some(at);
+            }
+            if line <= change.span.start {
+                return None;
+            }
+            line = self.edit.line_start(line - 1);
+        }
+    }
+
+    /// Takes out what is gone.
+    fn removed(&mut self, change: &Change<'a>) {
+        let mut covered = 0;
+        for (place, part) in change.before.iter().enumerate() {
+            if change.kept[place] {
+                continue;
+            }
+            if self.is_behind_a_value(part) {
+                let owner = change.before[place..]
+                    .iter()
+                    .position(|part| !part.is_comment());
+                if owner.is_none_or(|ahead| change.kept[place + ahead]) {
+                    let before = &self.source[..part.span().start];
+                    let start = before.trim_end_matches([' ', '\t']).len();
+                    let end = part.span().end;
+                    self.edit.splice.remove(Span { start, end });
+                }
+                continue;
+            }
+            let Some(start) = self.start(part, change) else {
+                self.stuck = true;
+                return;
+            };
+            let range = self.lines_of(change, place, start);
+            let start = range.start.max(covered);
+            if start < range.end {
+                let end = range.end;
+                self.edit.splice.remove(Span { start, end });
+                covered = end;
+            }
+        }
+    }
+
+    /// The lines of a part; for one behind a dash, up to the part after it.
+    fn lines_of(&self, change: &Change<'a>, place: usize, start: usize) -> Span {
+        let part = &change.before[place];
+        if self.edit.begins_line(start) {
+            let start = self.edit.line_start(start);
+            let mut end = self.edit.next_line(part.end());
+            let mut before = change.before[..place].iter().rev();
+            let above = before.find(|part| !part.is_comment());
+            if above.is_some_and(|part| self.keeps_breaks(part)) {
+                end = self.behind_empty_lines(end);
+            }
+            return Span { start, end };
+        }
+        let after = change.before[place + 1..]
+            .iter()
+            .find(|part| !self.is_behind_a_value(part));
+        let end = after.and_then(|part| self.start(part, change));
+        let end = end.unwrap_or_else(|| self.edit.line_end(part.end()));
+        Span { start, end }
+    }
+
+    /// Whether a part ends in a block text to which the empty lines behind it belong.
+    fn keeps_breaks(&self, part: &Part<'_>) -> bool {
+        part.last_leaf().is_some_and(|leaf| {
+            let text = &self.source[leaf.span.start..leaf.span.end];
+            let header = text.lines().next().unwrap_or_default();
+            header.starts_with(['|', '>']) && header.contains('+')
+        })
+    }
+
+    fn behind_empty_lines(&self, mut at: usize) -> usize {
+        loop {
+            let next = self.edit.next_line(at);
+            if next == at || !self.source[at..next].trim().is_empty() {
+                return at;
+            }
+            at = next;
+        }
+    }
+
+    /// Whether a part is a comment behind a value that is gone with its line.
+    fn is_orphan(&self, change: &Change<'a>, place: usize) -> bool {
+        let owner = || {
+            let mut parts = change.before[place..].iter();
+            parts.position(|part| !part.is_comment())
+        };
+        self.is_behind_a_value(&change.before[place])
+            && owner().is_some_and(|ahead| !change.kept[place + ahead])
+    }
+
+    /// The lines of those parts that `wanted` picks, the first one without its indentation.
+    pub(super) fn lines(
+        &self,
+        change: &Change<'a>,
+        wanted: impl Fn(&Part<'a>) -> bool,
+        column: usize,
+    ) -> Vec<String> {
+        let wanted = change.after.iter().filter(|part| wanted(part));
+        wanted
+            .map(|part| self.part_text(part, column).to_string())
+            .collect()
+    }
+
+    /// A part as it is written in block style at `column`.
+    pub(super) fn part_text(&self, part: &Part<'_>, column: usize) -> Wiped {
+        let step = self.edit.step();
+        let text = write::part(step, |printer| match part {
+            Part::Comment(comment) => printer.comment(comment),
+            Part::Entry(entry) => printer.entry(entry, column),
+            Part::Item(node) => printer.item_node(node, column),
+        });
+        self.with_breaks(text)
+    }
+
+    fn with_breaks(&self, text: Wiped) -> Wiped {
+        if self.edit.line_break == "\n" {
+            return text;
+        }
+        Wiped::new(text.replace('\n', self.edit.line_break))
+    }
+
+    /// Changes the comments of something that has no other parts.
+    pub(super) fn comments(&mut self, change: &Change<'a>) {
+        for (part, origin) in change.after.iter().zip(&change.origin) {
+            let old = origin.map(|place| &change.before[place]);
+            if old.is_some_and(Part::is_comment) {
+                self.part(change, old, part);
+            }
+        }
+        self.removed(change);
+    }
+
+    /// Something of which nothing but comments is left, and perhaps something new.
+    pub(super) fn whole(&mut self, change: &Change<'a>) {
+        if change.site.layout == Layout::Flow {
+            self.flow_whole(change);
+            return;
+        }
+        let last = change.before.iter().filter(|part| !part.is_comment());
+        let end = last.map(Part::end).max().unwrap_or(change.span.end);
+        let whole = Span {
+            start: change.span.start,
+            end: self.edit.line_end(end),
+        };
+        let inside = |span: Span| whole.start <= span.start && span.end <= whole.end;
+        let mut lines = Vec::new();
+        for (part, origin) in change.after.iter().zip(&change.origin) {
+            match origin.map(|place| &change.before[place]) {
+                Some(old @ Part::Comment(_)) if !inside(old.span()) => {
+                    self.part(change, Some(old), part);
+                }
+                _ => lines.push(self.part_text(part, change.site.column)),
+            }
+        }
+        if change.after.iter().all(Part::is_comment) {
+            let empty = if change.list { "[]" } else { "{}" };
+            lines.push(write::joined(&[empty]));
+        }
+        let gap = format!("{}{}", self.edit.line_break, " ".repeat(change.site.column));
+        let lines: Vec<&str> = lines.iter().map(|line| line.as_str()).collect();
+        self.edit.put(whole, &[&lines.join(&gap)]);
+        self.outer_comments(change, inside);
+    }
+
+    /// Takes out the comments that are gone and stood around what is replaced.
+    pub(super) fn outer_comments(&mut self, change: &Change<'a>, inside: impl Fn(Span) -> bool) {
+        for (part, kept) in change.before.iter().zip(&change.kept) {
+            let span = part.span();
+            if *kept || !part.is_comment() || inside(span) {
+                continue;
+            }
+            let range = if self.is_behind_a_value(part) {
+                let before = &self.source[..span.start];
+                let start = before.trim_end_matches([' ', '\t']).len();
+                Span {
+                    start,
+                    end: span.end,
+                }
+            } else {
+                Span {
+                    start: self.edit.line_start(span.start),
+                    end: self.edit.next_line(span.end),
+                }
+            };
+            self.edit.splice.remove(range);
+        }
+    }
+
+    /// Puts `new`, a value of another shape, where `old` stands behind a colon or dash.
+    pub(super) fn replace_node(
+        &mut self,
+        change: &Change<'a>,
+        part: &Part<'a>,
+        old: &'a Node,
+        new: &'a Node,
+    ) {
+        let head = match part {
+            Part::Entry(entry) => after_key(self.source, entry.span, old.span().start),
+            _ => self.dash(part, change).map(|dash| dash + 1),
+        };
+        let Some(head) = head else {
+            self.stuck = true;
+            return;
+        };
+        let text = self.value_text(change, new);
+        let (inline, body) = text.split_at(text.find(['\r', '\n']).unwrap_or(text.len()));
+        let block = match old {
+            Node::Map(map) => map.layout == Layout::Block,
+            Node::List(list) => list.layout == Layout::Block,
+            Node::Leaf(_) => false,
+        };
+        let old_end = old.span().end.max(head);
+        let end = if block {
+            self.edit.line_end(part.end().max(old_end))
+        } else {
+            old_end
+        };
+        let line_end = self.edit.line_end(end);
+        let between = &self.source[head..old.span().start.max(head)];
+        if between.trim().is_empty() {
+            self.replace_lines(Span { start: head, end }, old, inline);
+            self.edit.put_at(line_end, &[body]);
+        } else {
+            let start = self.edit.line_end(head);
+            self.edit.put_at(head, &[inline]);
+            let end = line_end.max(start);
+            self.edit.put(Span { start, end }, &[body]);
+        }
+    }
+
+    /// Puts `inline` in the place of `span`. Of a block text the comment behind its header stays.
+    fn replace_lines(&mut self, span: Span, old: &Node, inline: &str) {
+        let header_end = self.edit.line_end(old.span().start.max(span.start));
+        let header = &self.source[old.span().start.max(span.start)..header_end];
+        match header.find('#') {
+            Some(comment) if header.starts_with(['|', '>']) && header_end < span.end => {
+                let end = old.span().start + comment;
+                self.edit.put(
+                    Span {
+                        start: span.start,
+                        end,
+                    },
+                    &[inline, " "],
+                );
+                let (start, end) = (header_end, span.end);
+                self.edit.splice.remove(Span { start, end });
+            }
+            _ => self.edit.put(span, &[inline]),
+        }
+    }
+
+    /// What follows a colon or dash for the value `node`, with the blank before it.
+    fn value_text(&self, change: &Change<'a>, node: &Node) -> Wiped {
+        let (column, step) = (change.site.column, self.edit.step());
+        let text = write::part(step, |printer| {
+            if change.list {
+                printer.item_node(node, column);
+            } else {
+                printer.value(node, column, column + step);
+            }
+        });
+        let text = if change.list {
+            write::joined(&[text.strip_prefix('-').unwrap_or(&text)])
+        } else {
+            text
+        };
+        self.with_breaks(text)
+    }
+}
+
+/// Behind the colon of the key that begins `entry`; `None` when there is none before `value`.
+fn after_key(source: &str, entry: Span, value: usize) -> Option<usize> {
+    let text = &source[entry.start..value.max(entry.start)];
+    let quote = text.chars().next()?;
+    let from = match quote {
+        '"' | '\'' => {
+            let mut escaped = false;
+            let closes = |(_, each): &(usize, char)| {
+                let end = *each == quote && !escaped;
+                escaped = quote == '"' && *each == '\\' && !escaped;
+                end
+            };
+            let mut at = 1 + text[1..].char_indices().find(closes)?.0 + 1;
+            while quote == '\'' && text[at..].starts_with('\'') {
+                at += 1 + text[at + 1..].find('\'')? + 1;
+            }
+            at
+        }
+        '?' if text[1..].starts_with([' ', '\n', '\r', '\t']) => return None,
+        _ => 0,
+    };
+    let mut rest = text[from..].match_indices(':');
+    let colon = rest.find(|(at, _)| {
+        let behind = text[from + at + 1..].chars().next();
+        behind.is_none_or(|each| matches!(each, ' ' | '\t' | '\n' | '\r'))
+    })?;
+    Some(entry.start + from + colon.0 + 1)
+}
