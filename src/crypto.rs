@@ -1,17 +1,35 @@
 //! Cryptography: what is encrypted and authenticated, by what, and with which keys.
 //!
 //! A [`DataKey`] encrypts the values of one file ([`value`]) and is wrapped for each [`Recipient`] as
-//! an age file of its own ([`wrap`]). The MAC over all values is in [`mac`]. This room knows neither
-//! files nor formats; it gets bytes and gives bytes. Randomness comes from [`random`] only.
+//! an age file of its own ([`wrap`]); with several key groups it is split first ([`shares`]). The MAC
+//! over all values is in [`mac`]. This room knows neither files nor formats; it gets bytes and gives
+//! bytes. Randomness comes from [`random`] only, answers of a person through [`ask`].
+//!
+//! Environments know one kind of key, X25519: [`Identity`] and [`Recipient::x25519`]. The other kinds
+//! that SOPS knows ([`AnyIdentity`], [`Recipient`] from any text) can be left out of a build.
 
+pub mod any;
+pub mod ask;
+#[cfg(feature = "postquantum")]
+mod hybrid;
 pub mod identity;
+mod locked;
 pub mod mac;
+#[cfg(feature = "plugins")]
+mod plugin;
 pub mod random;
+pub mod recipient;
+pub mod shares;
+#[cfg(feature = "ssh")]
+mod ssh;
 pub mod value;
 pub mod wrap;
 
-pub use identity::{Identity, InvalidKey, Recipient, parse_identities};
-pub use wrap::{UnwrapError, WrapError, unwrap, wrap};
+pub use any::{AnyIdentity, Effort};
+pub use ask::{Asker, Asking, NotAnswered};
+pub use identity::{Identity, InvalidKey, parse_identities};
+pub use recipient::{KeyKind, Recipient};
+pub use wrap::{Keys, System, UnwrapError, WrapError, Wrapped, unwrap, unwrap_any, wrap};
 
 use crate::secret::Secret;
 

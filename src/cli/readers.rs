@@ -173,9 +173,7 @@ fn recipient(text: &str, place: &str) -> Result<Recipient, CommandError> {
         .why(why)
     };
     match keys.as_slice() {
-        [key] => key
-            .parse()
-            .map_err(|invalid: InvalidKey| error(invalid.to_string())),
+        [key] => Recipient::x25519(key).map_err(|invalid: InvalidKey| error(invalid.to_string())),
         [] => Err(error("it holds no recipient (age1…)".to_owned())),
         several => Err(error(format!(
             "it holds {} lines, one is allowed",

@@ -1,13 +1,13 @@
-//! Recipients and identities: the public and the private half of an age X25519 key.
+//! Identities of environments: the private halves of X25519 keys.
 //!
-//! Both come from text and go back to text; where that text lies is not known here. An identity's
-//! text is a [`Secret`] and appears in no error.
+//! They come from text and go back to text; where that text lies is not known here. An identity's text
+//! is a [`Secret`] and appears in no error. Other kinds of identities are in `any`.
 
 use std::fmt;
-use std::str::FromStr;
 
 use age::secrecy::ExposeSecret as _;
 
+use super::recipient::{KeyKind, Recipient};
 use crate::secret::Secret;
 
 /// Why a text is no key. The text is never shown, since it may be a private key in the wrong place.
@@ -31,32 +31,24 @@ pub enum InvalidKey {
     /// A key file without any identity.
     #[error("no age identity (AGE-SECRET-KEY-1…) in it")]
     NoIdentity,
-}
-
-/// Whom a data key can be wrapped for: an age X25519 public key, `age1…`.
-#[derive(Clone)]
-pub struct Recipient {
-    key: age::x25519::Recipient,
-    text: String,
-}
-
-impl Recipient {
-    /// The whole key as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Its first seven and last two characters, for people: `age1ql3…8p`.
-    #[must_use]
-    pub fn short(&self) -> String {
-        short(&self.text)
-    }
-
-    /// The key in the form of the age library.
-    pub(super) fn key(&self) -> &age::x25519::Recipient {
-        &self.key
-    }
+    /// Not a post-quantum recipient or identity, in spite of its beginning.
+    #[error("not a post-quantum key of age (age1pq1…, AGE-SECRET-KEY-PQ-1…)")]
+    PostQuantum,
+    /// Not an SSH key that age can use, in spite of its beginning.
+    #[error("not an SSH key that age can use (ssh-ed25519, or ssh-rsa of 2048 bits and more)")]
+    Ssh,
+    /// Not a plugin's recipient or identity, in spite of its beginning.
+    #[error("not a key of an age plugin (age1NAME1…, AGE-PLUGIN-NAME-1…)")]
+    Plugin,
+    /// Not an age file that a passphrase opens.
+    #[error("encrypted, but not with a passphrase")]
+    Locked,
+    /// A kind of key that this program was built without.
+    #[error("a {kind} key, which this program was built without")]
+    NotBuiltIn {
+        /// The kind.
+        kind: KeyKind,
+    },
 }
 
 /// The first seven and last two characters of a recipient's text, for people; a text that is short
@@ -72,53 +64,7 @@ pub fn short(recipient: &str) -> String {
     format!("{head}…{tail}")
 }
 
-impl FromStr for Recipient {
-    type Err = InvalidKey;
-
-    fn from_str(text: &str) -> Result<Self, InvalidKey> {
-        let text = text.trim();
-        if text.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
-            return Err(InvalidKey::PrivateKey);
-        }
-        let key: age::x25519::Recipient = text.parse().map_err(|_| InvalidKey::Recipient)?;
-        let text = key.to_string();
-        Ok(Self { key, text })
-    }
-}
-
-impl fmt::Display for Recipient {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)
-    }
-}
-
-impl fmt::Debug for Recipient {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)
-    }
-}
-
-impl PartialEq for Recipient {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Eq for Recipient {}
-
-impl PartialOrd for Recipient {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Recipient {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.text.cmp(&other.text)
-    }
-}
-
-/// What unwraps data keys: an age X25519 private key, `AGE-SECRET-KEY-1…`.
+/// What unwraps data keys of environments: an age X25519 private key, `AGE-SECRET-KEY-1…`.
 #[derive(Clone)]
 pub struct Identity(age::x25519::Identity);
 
@@ -142,9 +88,7 @@ impl Identity {
     /// The public half.
     #[must_use]
     pub fn recipient(&self) -> Recipient {
-        let key = self.0.to_public();
-        let text = key.to_string();
-        Recipient { key, text }
+        Recipient::of_x25519(self.0.to_public())
     }
 
     /// The private half as text, `AGE-SECRET-KEY-1…`.

@@ -235,14 +235,21 @@ impl Sealed {
             });
         }
         let mut damaged = None;
+        let mut fault = |key: &WrappedKey, fault| {
+            let recipient = key.recipient.clone();
+            damaged.get_or_insert(KeyError::Damaged { recipient, fault });
+        };
         for key in self.own_first(identities) {
             match unwrap(&key.armored, identities) {
-                Ok(Some(data_key)) => return Ok(data_key),
-                Ok(None) => {}
-                Err(fault) => {
-                    let recipient = key.recipient.clone();
-                    damaged.get_or_insert(KeyError::Damaged { recipient, fault });
+                Ok(Some(secret)) => {
+                    let length = secret.len();
+                    match DataKey::new(secret) {
+                        Some(data_key) => return Ok(data_key),
+                        None => fault(key, UnwrapError::WrongLength { length }),
+                    }
                 }
+                Ok(None) => {}
+                Err(error) => fault(key, error),
             }
         }
         Err(damaged.unwrap_or_else(|| KeyError::NotARecipient {

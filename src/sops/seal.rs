@@ -86,7 +86,8 @@ pub fn seal(
     }
     let (source, tree) = read_plain(format, plain)?;
     let key = DataKey::generate()?;
-    let wrapped = |recipient: &Recipient| Ok((recipient.to_string(), wrap(&key, recipient)?));
+    let wrapped =
+        |recipient: &Recipient| Ok((recipient.to_string(), wrap(key.secret(), recipient)?));
     let keys = recipients
         .iter()
         .map(wrapped)

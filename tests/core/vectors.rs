@@ -222,9 +222,8 @@ impl<'a> Run<'a> {
             Some(file) if !folder().join("keys").join(&file).exists() => {
                 return Err("identities of other kinds than X25519");
             }
-            Some(file) => {
-                parse_identities(&Secret::from_text(&text(&format!("keys/{file}")))).unwrap()
-            }
+            Some(file) => parse_identities(&Secret::from_text(&text(&format!("keys/{file}"))))
+                .map_err(|_| "identities of other kinds than X25519")?,
             None => Vec::new(),
         };
         let Ok(key) = sealed.data_key(&identities) else {

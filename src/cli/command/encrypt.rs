@@ -103,7 +103,7 @@ pub(crate) fn run(session: &mut Session, args: &EncryptArgs) -> Result<Outcome, 
 
 fn recipients(given: &[String]) -> Result<Vec<Recipient>, CommandError> {
     let parse = |text: &String| {
-        text.parse::<Recipient>().map_err(|invalid| {
+        Recipient::x25519(text).map_err(|invalid| {
             // The text is not shown: it may be a private key in the wrong place.
             CommandError::usage(format!("a value of --recipient is {invalid}"))
         })

@@ -187,12 +187,13 @@ fn derived_app(root: &Path) -> Result<AppName, CommandError> {
 fn recovery(session: &Session, chosen: Option<&str>) -> Result<Option<Recipient>, CommandError> {
     match chosen {
         Some("skip") => Ok(None),
-        Some(key) => key
-            .parse()
-            .map(Some)
-            .map_err(|invalid: crate::crypto::InvalidKey| {
-                CommandError::usage(format!("the value of --recovery-key is {invalid}"))
-            }),
+        Some(key) => {
+            Recipient::x25519(key)
+                .map(Some)
+                .map_err(|invalid: crate::crypto::InvalidKey| {
+                    CommandError::usage(format!("the value of --recovery-key is {invalid}"))
+                })
+        }
         None => {
             session.ui.warn(
                 "no recovery key: who loses every listed key loses the values; see --recovery-key",

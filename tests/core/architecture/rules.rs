@@ -67,6 +67,11 @@ const LISTS: &[(&str, &str)] = &[
 const PLACES: &[(&str, &str)] = &[
     ("aes_gcm", "crypto"),
     ("age", "crypto"),
+    ("age_core", "crypto"),
+    ("chacha20poly1305", "crypto"),
+    ("ml_kem", "crypto"),
+    ("sha3", "crypto"),
+    ("x25519_dalek", "crypto"),
     ("getrandom", "crypto/random.rs"),
     ("rand", "crypto/random.rs"),
     ("ssh_key", "trust"),
