@@ -9,7 +9,12 @@ use std::fmt;
 use crate::secret::Secret;
 use crate::tree::{Map, Path, Position, Span};
 
+pub mod json;
+mod locate;
+pub mod number;
 pub mod scalar;
+#[cfg(test)]
+mod shape;
 pub mod yaml;
 
 /// The format of a file.
@@ -96,7 +101,7 @@ impl fmt::Display for Format {
 pub struct Layout {
     /// The number of `--indent` or `stores.*.indent`; `None` where nothing was asked for. YAML: blanks
     /// per level, where 0 and `None` are 4, 1 and more than 9 are 2, and less than 0 is refused. JSON:
-    /// blanks per level, where less than 0 and `None` are one tab.
+    /// blanks per level, where -1 and `None` are one tab, and less is refused.
     pub indent: Option<i64>,
 }
 
@@ -136,8 +141,8 @@ pub enum EmitError {
     /// The tree is not the one text `data` that binary stands for.
     #[error("there is no binary data in the tree (exactly one document with the text \"data\")")]
     NotBinary,
-    /// An indentation below zero.
-    #[error("negative indentation is not possible in {0}")]
+    /// An indentation below what the format knows.
+    #[error("an indentation this small is not possible in {0}")]
     NegativeIndent(Format),
     /// Deeper nesting than can be read back.
     #[error("nesting is too deep for {0}")]
@@ -151,7 +156,8 @@ pub enum EmitError {
 /// At the first byte that breaks a rule of the format, with its position.
 pub fn parse(format: Format, text: &[u8]) -> Result<Vec<Map>, SyntaxError> {
     match format {
-        Format::Yaml | Format::Json | Format::Dotenv | Format::Ini | Format::Binary => {
+        Format::Json => Ok(vec![json::parse(text)?]),
+        Format::Yaml | Format::Dotenv | Format::Ini | Format::Binary => {
             let not_text = SyntaxError {
                 position: Position { line: 1, column: 1 },
                 fault: Fault::Malformed("the text is not UTF-8"),
@@ -168,7 +174,8 @@ pub fn parse(format: Format, text: &[u8]) -> Result<Vec<Map>, SyntaxError> {
 /// When the format cannot hold them.
 pub fn emit(format: Format, documents: &[Map], layout: Layout) -> Result<Secret, EmitError> {
     match format {
-        Format::Yaml | Format::Json | Format::Dotenv | Format::Ini | Format::Binary => {
+        Format::Json => json::emit(documents, layout),
+        Format::Yaml | Format::Dotenv | Format::Ini | Format::Binary => {
             let step = match layout.indent {
                 Some(indent) if indent < 0 => return Err(EmitError::NegativeIndent(format)),
                 Some(2..=9) => layout
@@ -206,8 +213,10 @@ pub fn rewrite(
     after: &[Map],
     layout: Layout,
 ) -> Result<Secret, EmitError> {
-    let _ = (source, before);
-    emit(format, after, layout)
+    match (format, before, after) {
+        (Format::Json, [before], [after]) => json::rewrite(source, before, after, layout),
+        _ => emit(format, after, layout),
+    }
 }
 
 /// A text that is not valid in its format. Names the place and the rule, never the text.
