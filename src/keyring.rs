@@ -2,12 +2,18 @@
 //!
 //! For sealctl exactly where SOPS looks: the union of all sources, and a broken source only adds a
 //! problem that is shown if nothing opens the file. For seald a mounted folder with one file per
-//! environment. What comes out is text, one identity each; parsing it belongs to `crypto`.
+//! environment. What comes out is text, one identity each; parsing it belongs to `crypto`. For files of
+//! SOPS a [`Keyring`] unwraps by itself, since there identities of other kinds must ask and run programs.
 
 #![expect(
     clippy::disallowed_methods,
     reason = "identities lie in variables, files and the output of commands"
 )]
+
+mod gpg;
+mod search;
+
+pub use search::{Keyring, Report};
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -19,6 +25,12 @@ use crate::secret::Secret;
 
 /// An identity file is a few lines; a cap keeps a wrong path from being swallowed whole.
 const LIMIT: u64 = 1 << 20;
+/// Where programs keep their configuration, below the home directory.
+const CONFIGURATION: &str = if cfg!(target_os = "macos") {
+    "Library/Application Support"
+} else {
+    ".config"
+};
 
 /// One identity as text, such as `AGE-SECRET-KEY-1…`, and where it was found.
 #[derive(Debug, Clone)]
@@ -30,7 +42,7 @@ pub struct Found {
 }
 
 /// A source that could not be used.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Problem {
     /// The source, as in [`Found`].
     pub source: String,
@@ -58,6 +70,16 @@ pub struct Sources {
     key_command: Option<String>,
     /// The `keys.txt` that is always looked at, and where a new identity is written.
     default_file: Option<PathBuf>,
+    /// `SOPS_AGE_SSH_PRIVATE_KEY_FILE`.
+    ssh_file: Option<PathBuf>,
+    /// `SOPS_AGE_SSH_PRIVATE_KEY_CMD`, not yet split into words.
+    ssh_command: Option<String>,
+    /// `~/.ssh`, with `id_ed25519` and `id_rsa` in it.
+    ssh_folder: Option<PathBuf>,
+    /// `SOPS_GPG_EXEC`.
+    gpg: Option<OsString>,
+    /// Whether `SOPS_DECRYPTION_ORDER` names OpenPGP before age.
+    pgp_first: bool,
 }
 
 impl Sources {
@@ -73,12 +95,19 @@ impl Sources {
         let home = set("HOME").map(PathBuf::from);
         let configuration = set("XDG_CONFIG_HOME")
             .map(PathBuf::from)
-            .or_else(|| home.as_ref().map(|home| home.join(".config")));
+            .or_else(|| home.as_ref().map(|home| home.join(CONFIGURATION)));
+        let text = |name: &str| set(name).and_then(|value| value.into_string().ok());
+        let path = |name: &str| set(name).map(PathBuf::from);
         Self {
             key: set("SOPS_AGE_KEY").map(|value| Secret::new(value.into_encoded_bytes())),
-            key_file: set("SOPS_AGE_KEY_FILE").map(PathBuf::from),
-            key_command: set("SOPS_AGE_KEY_CMD").and_then(|value| value.into_string().ok()),
+            key_file: path("SOPS_AGE_KEY_FILE"),
+            key_command: text("SOPS_AGE_KEY_CMD"),
             default_file: configuration.map(|folder| folder.join("sops/age/keys.txt")),
+            ssh_file: path("SOPS_AGE_SSH_PRIVATE_KEY_FILE"),
+            ssh_command: text("SOPS_AGE_SSH_PRIVATE_KEY_CMD"),
+            ssh_folder: home.map(|home| home.join(".ssh")),
+            gpg: set("SOPS_GPG_EXEC"),
+            pgp_first: text("SOPS_DECRYPTION_ORDER").is_some_and(|order| names_pgp_first(&order)),
         }
     }
 
@@ -109,6 +138,12 @@ impl Sources {
         }
         identities
     }
+}
+
+/// Whether a list of key systems, the first to be tried first, has OpenPGP before age.
+fn names_pgp_first(order: &str) -> bool {
+    let mut names = order.split(',').map(str::trim);
+    names.find(|name| ["age", "pgp"].contains(name)) == Some("pgp")
 }
 
 /// The identity of `environment` from a mounted folder with one file per environment, or from `folder`
@@ -150,26 +185,20 @@ impl Identities {
     }
 
     fn add_file(&mut self, path: &Path, source: &str) {
-        match file::read(path, LIMIT) {
+        match read(path) {
             Ok(text) => self.add(source, &text),
-            Err(FileError::Io { source: error, .. }) => {
-                self.fail(source, &format!("cannot be read: {}", error.kind()));
-            }
-            Err(error) => self.fail(source, &error.to_string()),
+            Err(why) => self.fail(source, &why),
         }
     }
 
     fn add_command(&mut self, command: &str, recipients: &[String]) {
         let source = "SOPS_AGE_KEY_CMD";
-        let Some(words) = shlex::split(command).filter(|words| !words.is_empty()) else {
-            return self.fail(source, "is not a command line");
-        };
-        let asked: Vec<Option<&String>> = match recipients {
+        let asked: Vec<Option<&str>> = match recipients {
             [] => vec![None],
-            some => some.iter().map(Some).collect(),
+            some => some.iter().map(|each| Some(each.as_str())).collect(),
         };
         for recipient in asked {
-            match run(&words, recipient) {
+            match run(command, recipient) {
                 Ok(text) => self.add(source, &text),
                 Err(why) => self.fail(source, &why),
             }
@@ -184,9 +213,19 @@ impl Identities {
     }
 }
 
-/// Output of the command `words`; its own messages go to our standard error.
-fn run(words: &[String], recipient: Option<&String>) -> Result<Secret, String> {
-    let (program, arguments) = words.split_first().ok_or("is empty")?;
+/// The content of a file of identities, or why there is none.
+fn read(path: &Path) -> Result<Secret, String> {
+    file::read(path, LIMIT).map_err(|error| match error {
+        FileError::Io { source, .. } => format!("cannot be read: {}", source.kind()),
+        other => other.to_string(),
+    })
+}
+
+/// Output of the command `line`, which is split into words as a shell would, but run without one; its
+/// own messages go to our standard error.
+fn run(line: &str, recipient: Option<&str>) -> Result<Secret, String> {
+    let words = shlex::split(line).unwrap_or_default();
+    let (program, arguments) = words.split_first().ok_or("is not a command line")?;
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::inherit());
     command.stderr(Stdio::inherit());
