@@ -12,7 +12,7 @@ use crate::secret::Secret;
 #[error("{0}")]
 pub struct NotAnswered(pub String);
 
-/// Asks a person. Every question is a line of text without control characters.
+/// Asks a person. Every question is one line without control characters, and without a colon at its end.
 pub trait Asker: Send + Sync {
     /// Asks for text that must not be shown while it is typed.
     ///

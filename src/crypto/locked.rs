@@ -85,7 +85,7 @@ impl File {
     }
 
     fn open(&self) -> State {
-        let question = format!("passphrase of the key file {}: ", self.source);
+        let question = format!("passphrase of the key file {}", self.source);
         let identities = match self.asking.secret(&question) {
             Ok(passphrase) => self.decrypt(&passphrase),
             Err(error) => Err(format!("its passphrase cannot be asked for: {error}")),

@@ -83,7 +83,7 @@ impl Guarded {
     }
 
     fn open(&self, key: &EncryptedKey) -> State {
-        let question = format!("passphrase of the SSH key {}: ", self.source);
+        let question = format!("passphrase of the SSH key {}", self.source);
         let passphrase = match self.asking.secret(&question) {
             Ok(passphrase) => passphrase,
             Err(error) => {

@@ -23,6 +23,7 @@ mod packages;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod real_age;
 mod real_sops;
 #[cfg(test)]
 mod sealed_files;

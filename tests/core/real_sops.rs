@@ -19,7 +19,7 @@ use sealctl::trust::{self, Change, Stamp, Verdict, Written};
 use crate::vectors;
 
 /// The program `sops`, built once per version from its Go module.
-fn sops() -> PathBuf {
+pub(crate) fn sops() -> PathBuf {
     let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/tools/build.sh");
     let output = Command::new(build).arg("sops").output().unwrap();
     assert!(

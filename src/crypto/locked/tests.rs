@@ -17,7 +17,7 @@ struct Typist(Arc<AtomicUsize>);
 
 impl Asker for Typist {
     fn secret(&self, question: &str) -> Result<Secret, NotAnswered> {
-        assert_eq!(question, "passphrase of the key file keys.txt: ");
+        assert_eq!(question, "passphrase of the key file keys.txt");
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(Secret::from_text("canary"))
     }
