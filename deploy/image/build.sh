@@ -21,10 +21,11 @@ HOST=$(rustc -vV | sed -n 's/^host: //p')
 BINARIES=${BINARIES:-}
 
 if [ -z "$BINARIES" ]; then
+  # Documents of environments have X25519 keys only: the other kinds, and the packages for them, stay outside.
   # With --target the flags reach only what runs in the image, not the build's own programs.
   flags="$(cat deploy/image/rustflags) --remap-path-prefix=$PWD=/src"
   flags+=" --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
-  RUSTFLAGS=$flags cargo build --locked --release --bins --target "$HOST" >&2
+  RUSTFLAGS=$flags cargo build --locked --release --bins --no-default-features --target "$HOST" >&2
   BINARIES=$TARGET/$HOST/release
 fi
 

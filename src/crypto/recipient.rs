@@ -152,19 +152,30 @@ impl FromStr for Recipient {
     fn from_str(text: &str) -> Result<Self, InvalidKey> {
         let text = text.trim();
         refuse_private_key(text)?;
-        let key = match KeyKind::of(text).ok_or(InvalidKey::Recipient)? {
-            KeyKind::X25519 => return Self::x25519(text),
-            #[cfg(feature = "postquantum")]
-            KeyKind::PostQuantum => Key::PostQuantum(text.parse()?),
-            #[cfg(feature = "ssh")]
-            KeyKind::Ssh => Key::Ssh(text.parse().map_err(|_| InvalidKey::Ssh)?),
-            #[cfg(feature = "plugins")]
-            KeyKind::Plugin => Key::Plugin(text.parse()?),
-            #[cfg(not(all(feature = "postquantum", feature = "ssh", feature = "plugins")))]
-            kind => return Err(InvalidKey::NotBuiltIn { kind }),
-        };
+        let kind = KeyKind::of(text).ok_or(InvalidKey::Recipient)?;
+        if kind == KeyKind::X25519 {
+            return Self::x25519(text);
+        }
+        let key = Key::parse(kind, text)?;
         let text = text.to_owned();
         Ok(Self { key, text })
+    }
+}
+
+impl Key {
+    /// Reads a key of another `kind` than X25519.
+    fn parse(kind: KeyKind, text: &str) -> Result<Self, InvalidKey> {
+        // Unused where nothing is built in.
+        let _ = text;
+        match kind {
+            #[cfg(feature = "postquantum")]
+            KeyKind::PostQuantum => Ok(Self::PostQuantum(text.parse()?)),
+            #[cfg(feature = "ssh")]
+            KeyKind::Ssh => text.parse().map(Self::Ssh).map_err(|_| InvalidKey::Ssh),
+            #[cfg(feature = "plugins")]
+            KeyKind::Plugin => Ok(Self::Plugin(text.parse()?)),
+            kind => Err(InvalidKey::NotBuiltIn { kind }),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod packages;
 mod properties;
 #[cfg(test)]
 mod real_age;
+#[cfg(test)]
 mod real_sops;
 #[cfg(test)]
 mod sealed_files;
