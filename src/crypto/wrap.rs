@@ -175,7 +175,8 @@ fn open<T: Unlock>(armored: &str, identities: &[T]) -> Result<Option<Secret>, Un
     if armored.len() > LONGEST {
         return Err(UnwrapError::Broken);
     }
-    let reader = ArmoredReader::new(armored.as_bytes());
+    // The armor may stand among blanks, as after an edit by hand.
+    let reader = ArmoredReader::new(armored.trim_ascii().as_bytes());
     let decryptor = Decryptor::new_buffered(reader).map_err(|_| UnwrapError::Broken)?;
     let all = All {
         identities,

@@ -14,7 +14,11 @@ fn only_the_recipient_unwraps_what_was_wrapped_for_it() {
     let key = key();
     let text = wrap(&key, &mine.recipient()).unwrap();
     assert!(text.starts_with("-----BEGIN AGE ENCRYPTED FILE-----\n") && text.ends_with("-----\n"));
-    assert_eq!(unwrap(&text, &[other.clone(), mine]), Ok(Some(key)));
+    let spaced = format!("\n \t{text}\r\n \n");
+    for text in [&text, text.trim_end(), &spaced, &text.replace('\n', "\r\n")] {
+        let both = [other.clone(), mine.clone()];
+        assert_eq!(unwrap(text, &both), Ok(Some(key.clone())));
+    }
     assert_eq!(unwrap(&text, &[other]), Ok(None));
 }
 
@@ -124,4 +128,36 @@ pub(in crate::crypto) fn armored(sealed: &str) -> Vec<String> {
         )
     });
     texts.collect()
+}
+
+#[test]
+fn a_header_of_many_lines_or_without_an_end_is_read_quickly() {
+    use base64::Engine as _;
+    let armor = |header: &str| {
+        let text = base64::engine::general_purpose::STANDARD.encode(header);
+        let lines: Vec<&str> = text
+            .as_bytes()
+            .chunks(64)
+            .map(|line| std::str::from_utf8(line).unwrap())
+            .collect();
+        let lines = lines.join("\n");
+        format!("-----BEGIN AGE ENCRYPTED FILE-----\n{lines}\n-----END AGE ENCRYPTED FILE-----\n")
+    };
+    let line = "-> X25519 TEiF0ypqr+bpvcqXNyCVJpL7OuwPdVwPL7KQEbFDOCc\n\
+        EmECAEcKN+n/Vs9SbWiV+Hu0r+E8R77DdWYyd83nw7U\n";
+    let many = format!("age-encryption.org/v1\n{}", line.repeat(450));
+    let ended = format!("{many}--- nQM2VCzmNLPrUurNWN+SW9wVp/9uTMQ/6CTUM7l8c84\n0123456789abcdef");
+    let endless = format!("age-encryption.org/v1\n-> {}", "x".repeat(45_000));
+    let body = format!("age-encryption.org/v1\n-> x\n{}", "A".repeat(45_000));
+    let mine = [Identity::generate()];
+    for (header, outcome) in [
+        (many, Err(UnwrapError::Broken)),
+        (ended, Ok(None)),
+        (endless, Err(UnwrapError::Broken)),
+        (body, Err(UnwrapError::Broken)),
+    ] {
+        let text = armor(&header);
+        assert!(text.len() <= LONGEST, "{}", text.len());
+        assert_eq!(unwrap(&text, &mine), outcome);
+    }
 }

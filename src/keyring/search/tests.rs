@@ -294,3 +294,56 @@ fn openpgp_is_left_to_gpg_after_age_unless_the_order_says_otherwise() {
         "{reasons:?}"
     );
 }
+
+#[test]
+#[ignore = "runs the real gpg, where there is one: make test"]
+fn a_message_for_a_real_openpgp_key_opens() {
+    use std::process::Command;
+    if Command::new("gpg").arg("--version").output().is_err() {
+        return;
+    }
+    let home = Home::new();
+    let key = Secret::from_text("0123456789abcdef0123456789abcdef");
+    file::create(&home.path("key"), &key, file::PRIVATE).unwrap();
+    file::create_directory(&home.path("gnupg"), 0o700).unwrap();
+    let folder = home.path("gnupg").display().to_string();
+    let script = format!("#!/bin/sh\nexec gpg --homedir {folder} --no-options \"$@\"\n");
+    file::create(&home.path("gpg"), &Secret::from_text(&script), 0o700).unwrap();
+    let gpg = |arguments: &[&str]| {
+        let mut command = Command::new(home.path("gpg"));
+        command
+            .args(["--batch", "--passphrase", ""])
+            .args(arguments);
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    gpg(&[
+        "--quick-gen-key",
+        "test@example.org",
+        "future-default",
+        "default",
+        "never",
+    ]);
+    let file = home.path("key").display().to_string();
+    let armored = gpg(&[
+        "--trust-model",
+        "always",
+        "-a",
+        "-o",
+        "-",
+        "-r",
+        "test@example.org",
+        "-e",
+        &file,
+    ]);
+    let home = home.with("SOPS_GPG_EXEC", "{home}/gpg");
+    let wrapped = Wrapped {
+        system: System::Pgp,
+        recipient: "",
+        armored: &armored,
+    };
+    let opened = home.keyring(Asking::nobody()).unwrap_one(&[wrapped]);
+    let agent = Command::new("gpgconf")
+        .args(["--homedir", &folder, "--kill", "all"])
+        .status();
+    assert!(agent.is_ok() && opened == Ok(key), "{opened:?} {armored}");
+}
