@@ -112,8 +112,8 @@ impl<T: AsRef<[Identity]> + ?Sized> Keys for T {
     }
 }
 
-/// Most bytes of an armored text; even with a plugin's lines a wrapped key is much shorter.
-const LONGEST: usize = 1 << 16;
+/// Most bytes of an armored text: a post-quantum one has 3000, and the age library takes quadratic time.
+const LONGEST: usize = 1 << 14;
 /// Most bytes of a payload that are read; a longer one is no key.
 const LIMIT: u64 = 4096;
 
