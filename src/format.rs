@@ -9,6 +9,7 @@ use std::fmt;
 use crate::secret::Secret;
 use crate::tree::{Map, Path, Position, Span};
 
+pub mod flat;
 pub mod json;
 mod locate;
 pub mod number;
@@ -214,6 +215,10 @@ pub fn rewrite(
     layout: Layout,
 ) -> Result<Secret, EmitError> {
     match (format, before, after) {
+        (Format::Yaml, _, _) => {
+            let source = std::str::from_utf8(source).unwrap_or_default();
+            Ok(yaml::rewrite(source, before, after))
+        }
         (Format::Json, [before], [after]) => json::rewrite(source, before, after, layout),
         _ => emit(format, after, layout),
     }

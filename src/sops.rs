@@ -13,23 +13,28 @@
 //! time is handed in, randomness comes from `crypto`. No error shows a value; each names the path.
 
 mod block;
+mod decrypt;
 mod edit;
+mod encrypt;
 mod metadata;
 mod open;
 mod opened;
+mod readers;
 mod rule;
 mod seal;
+mod source;
 mod typed;
 mod walk;
 
-pub use edit::{Edit, EditError, edit};
-pub use metadata::{Metadata, WrappedKey};
-pub use open::{KeyError, MacFault, OpenError, ReadError, Sealed};
+pub use edit::{ChangeError, Edit, EditError, edit};
+pub use metadata::{KeyGroup, Metadata, PgpKey, WrappedKey};
+pub use open::{KeyError, MacFault, OpenError, ReadError, Sealed, Wrapped};
 pub use opened::{Opened, Partly};
+pub use readers::Readers;
 pub use rule::{InvalidRule, Rule};
-pub use seal::{Draft, SealError, seal};
+pub use seal::{Draft, SealError, Terms, seal, seal_for};
 
-pub(crate) use block::{int_node, map_of, replace_entry, text_node};
+pub(crate) use block::{int_node, map_of, text_node};
 
 /// The key under which SOPS keeps its own fields in a file.
 pub const METADATA_KEY: &str = "sops";

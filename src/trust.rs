@@ -151,12 +151,11 @@ fn seal(draft: &Draft, stamp: &Stamp) -> Result<Written, SealError> {
     fields.push(("hmac", sops::text_node(&hmac)));
     fields.push(("revision", sops::int_node(&stamp.revision.to_string())));
     fields.push(("v", sops::int_node(VERSION)));
-    let text = sops::replace_entry(sealed, FIELD, Node::Map(sops::map_of(fields)))?;
-    let sealed = Sealed::parse(sealed.format(), &text)?;
+    let sealed = sealed.with_field(FIELD, Node::Map(sops::map_of(fields)))?;
     if !matches!(verify(&sealed, key), Verdict::Valid { .. }) {
         return Err(SealError::Unfaithful);
     }
-    let text = text.expose_text().unwrap_or_default().to_owned();
+    let text = sealed.text().expose_text().unwrap_or_default().to_owned();
     Ok(Written {
         text,
         sealed,

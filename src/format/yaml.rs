@@ -4,6 +4,7 @@
 //! scalar styles, comments. Anchors, aliases, tags, merge keys, directives and further documents are
 //! refused by name. Scalars mean what go-yaml 3 takes them for, since SOPS reads with it.
 
+mod append;
 mod edit;
 mod flow;
 mod parse;
@@ -17,6 +18,7 @@ pub use rewrite::rewrite;
 pub use write::{Scalar, render};
 
 use crate::format::SyntaxError;
+use crate::secret::Secret;
 use crate::tree::Map;
 
 /// Reads one document. A byte order mark is skipped; an empty document is an empty map.
@@ -25,4 +27,17 @@ use crate::tree::Map;
 /// At the first character that breaks a rule, with its position.
 pub fn parse(text: &str) -> Result<Map, SyntaxError> {
     parse::Parser::new(text)?.document()
+}
+
+/// Blanks per level of a text that was read as `documents`.
+#[must_use]
+pub fn step_of(documents: &[Map]) -> usize {
+    documents.first().map_or(4, edit::step)
+}
+
+/// Puts `lines`, each with its line feed, at the end of every document of `text`, with the line breaks
+/// of `text`.
+#[must_use]
+pub fn append_lines(text: &Secret, lines: &Secret) -> Secret {
+    append::append_lines(text, lines)
 }

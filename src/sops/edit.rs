@@ -1,15 +1,19 @@
-//! Edits of single values by path, on the plaintext of a file.
+//! Edits of single values by path: on the plaintext of a file, or on an opened file as a whole.
 
 use super::METADATA_KEY;
-use super::open::parse_text;
+use super::block::entry_of;
+use super::open::ReadError;
 use super::opened::Opened;
-use crate::format::yaml::{Editor, Scalar, Site};
-use crate::format::{Format, SyntaxError, scalar};
+use super::seal::{Draft, SealError};
+use super::source::{Dialect, Source};
+use crate::format::{self, EmitError, Format, scalar};
 use crate::secret::Secret;
-use crate::tree::{Entry, Kind, Leaf, Map, Node, Path, Step, Style};
+use crate::tree::{
+    Kind, Layout, Leaf, List, ListItem, Map, MapItem, Node, Path, Position, Span, Step, Style,
+};
 
 /// One change of one value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Edit {
     /// Gives the key at `path` this text. A new key goes to the end of its map; missing maps are made.
     /// A whole number or bool that stands unquoted stays one when the new text is of the same type.
@@ -19,10 +23,18 @@ pub enum Edit {
         /// The text, exactly.
         text: Secret,
     },
-    /// Takes the key at `path` out.
+    /// Takes the key or item at `path` out.
     Unset {
         /// The key.
         path: Path,
+    },
+    /// Puts any value at `path`, as SOPS does: missing maps are made, a scalar on the way gives way to a
+    /// map, and behind the end of a list the value is appended.
+    Put {
+        /// The key or item.
+        path: Path,
+        /// The value; it comes from no file.
+        value: Node,
     },
 }
 
@@ -31,10 +43,19 @@ pub enum Edit {
 pub enum EditError {
     /// The text is not valid in its format.
     #[error(transparent)]
-    Syntax(#[from] SyntaxError),
-    /// The text, or the new value, is not UTF-8.
+    Read(#[from] ReadError),
+    /// The new value is not UTF-8.
     #[error("the text is not UTF-8")]
     NotText,
+    /// The format cannot hold the result.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    /// A step leads by a name into a list, or by a number into a map.
+    #[error("{path} does not fit: names lead into maps, numbers into lists")]
+    Misfit {
+        /// The key that was named.
+        path: Path,
+    },
     /// There is no such key.
     #[error("there is no {path}")]
     NoSuchKey {
@@ -58,146 +79,290 @@ pub enum EditError {
     Metadata,
 }
 
+/// What is wrong with an edit of an opened file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// The edit cannot be made.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// The result cannot be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
 impl Opened {
     /// The plaintext with `edits` made one after the other; to be handed to [`Opened::reseal`].
     ///
     /// # Errors
     /// At the first edit that cannot be made.
     pub fn edit(&self, edits: &[Edit]) -> Result<Secret, EditError> {
-        edit(self.sealed.format, &self.text(), edits)
+        let sealed = &self.sealed;
+        edit_as(sealed.format, sealed.dialect, &self.text(), edits)
+    }
+
+    /// The sealed file with `edits` made in its first document. Untouched values keep their ciphertext.
+    ///
+    /// # Errors
+    /// At the first edit that cannot be made, or when the result cannot be sealed.
+    pub fn change(&self, edits: &[Edit], now: jiff::Timestamp) -> Result<Draft, ChangeError> {
+        let mut documents = self.documents.clone();
+        if let Some(first) = documents.first_mut() {
+            for one in edits {
+                apply(first, one)?;
+            }
+        }
+        Ok(self.reseal_documents(&documents, now)?)
     }
 }
 
-/// `plain` with `edits` made one after the other.
+/// The environment document `plain` with `edits` made one after the other.
 ///
 /// # Errors
 /// At the first edit that cannot be made.
 pub fn edit(format: Format, plain: &Secret, edits: &[Edit]) -> Result<Secret, EditError> {
-    edits.iter().try_fold(plain.clone(), |plain, edit| {
-        let source = plain.expose_text().ok_or(EditError::NotText)?;
-        let tree = parse_text(format, source)?;
-        let mut editor = Editor::new(source, &tree);
-        match edit {
-            Edit::Set { path, text } => set(&mut editor, &tree, path, text)?,
-            Edit::Unset { path } => unset(&mut editor, &tree, path)?,
+    edit_as(format, Dialect::Environment, plain, edits)
+}
+
+fn edit_as(
+    format: Format,
+    dialect: Dialect,
+    plain: &Secret,
+    edits: &[Edit],
+) -> Result<Secret, EditError> {
+    let source = Source::read_plain(format, dialect, plain)?;
+    let mut after = source.documents.clone();
+    if let Some(first) = after.first_mut() {
+        for one in edits {
+            apply(first, one)?;
         }
-        Ok(editor.finish())
+    }
+    let (text, layout) = (source.text.expose(), format::Layout::default());
+    Ok(format::rewrite(
+        format,
+        text,
+        &source.documents,
+        &after,
+        layout,
+    )?)
+}
+
+/// Makes one edit in a tree.
+fn apply(tree: &mut Map, edit: &Edit) -> Result<(), EditError> {
+    let (Edit::Set { path, .. } | Edit::Unset { path } | Edit::Put { path, .. }) = edit;
+    match path.steps() {
+        [Step::Key(first), ..] if first == METADATA_KEY => return Err(EditError::Metadata),
+        [Step::Key(_), ..] => {}
+        _ => return Err(EditError::Misfit { path: path.clone() }),
+    }
+    match edit {
+        Edit::Set { text, .. } => {
+            let text = text.expose_text().ok_or(EditError::NotText)?;
+            set_in_map(tree, path, path.steps(), text, Layout::Block)
+        }
+        Edit::Unset { .. } => unset_in_map(tree, path, path.steps()),
+        Edit::Put { value, .. } => put_in_map(tree, path, path.steps(), value),
+    }
+}
+
+/// The entry `key` of `map`.
+fn entry_mut<'a>(map: &'a mut Map, key: &str) -> Option<&'a mut Node> {
+    map.items.iter_mut().find_map(|item| match item {
+        MapItem::Entry(entry) if entry.key == key => Some(&mut entry.value),
+        _ => None,
     })
 }
 
-/// How far a path leads into a tree.
-enum Found<'a> {
-    /// All the way.
-    Entry(&'a Map, &'a Entry),
-    /// To a scalar in a list.
-    Item(&'a Leaf, Site),
-    /// To a map without the next of these keys.
-    Missing(&'a Map, Vec<&'a str>),
-    /// To a value that is nothing, below which these keys would lie.
-    Nothing(&'a Leaf, Site, Vec<&'a str>),
+/// The item number `index` of `list`, without the comments, and its place with them.
+fn item_place(list: &List, index: usize) -> Option<usize> {
+    let nodes = list.items.iter().enumerate();
+    let mut nodes = nodes.filter(|(_, item)| matches!(item, ListItem::Node(_)));
+    nodes.nth(index).map(|(place, _)| place)
 }
 
-fn find<'a>(tree: &'a Map, path: &'a Path) -> Result<Found<'a>, EditError> {
-    let keys_from = |place: usize| -> Result<Vec<&'a str>, EditError> {
-        let key = |step: &'a Step| match step {
-            Step::Key(key) => Ok(key.as_str()),
-            Step::Index(_) => Err(EditError::NoSuchKey { path: path.clone() }),
-        };
-        path.steps()[place..].iter().map(key).collect()
-    };
-    let Some(Step::Key(first)) = path.steps().first() else {
+fn item_mut(list: &mut List, index: usize) -> Option<&mut Node> {
+    let place = item_place(list, index)?;
+    match list.items.get_mut(place)? {
+        ListItem::Node(node) => Some(node),
+        ListItem::Comment(_) => None,
+    }
+}
+
+fn set_in_map(
+    map: &mut Map,
+    path: &Path,
+    steps: &[Step],
+    text: &str,
+    around: Layout,
+) -> Result<(), EditError> {
+    let Some((Step::Key(key), rest)) = steps.split_first() else {
         return Err(EditError::NoSuchKey { path: path.clone() });
     };
-    if first == METADATA_KEY {
-        return Err(EditError::Metadata);
+    let layout = map.layout;
+    if let Some(node) = entry_mut(map, key) {
+        return set_node(node, path, rest, text, layout);
     }
-    let last = path.steps().len() - 1;
-    let (mut map, mut node): (&Map, Option<&Node>) = (tree, None);
-    let mut site = Site::in_map(tree);
-    for (place, step) in path.steps().iter().enumerate() {
-        match (node, step) {
-            (None | Some(Node::Map(_)), Step::Key(key)) => {
-                if let Some(Node::Map(inner)) = node {
-                    map = inner;
-                }
-                site = Site::in_map(map);
-                let Some(entry) = map.find(key) else {
-                    return Ok(Found::Missing(map, keys_from(place)?));
-                };
-                if place == last {
-                    return Ok(Found::Entry(map, entry));
-                }
-                node = Some(&entry.value);
-            }
-            (Some(Node::List(list)), Step::Index(index)) => {
-                site = Site::in_list(list);
-                let item = list.nodes().nth(*index);
-                let item = item.ok_or_else(|| EditError::NoSuchKey { path: path.clone() })?;
-                match item {
-                    Node::Leaf(leaf) if place == last => return Ok(Found::Item(leaf, site)),
-                    _ if place == last => return Err(EditError::NotAValue { path: path.clone() }),
-                    _ => node = Some(item),
-                }
-            }
-            (Some(Node::Leaf(leaf)), Step::Key(_)) if leaf.kind == Kind::Null => {
-                return Ok(Found::Nothing(leaf, site, keys_from(place)?));
-            }
-            _ => return Err(EditError::NotInAMap { path: path.clone() }),
-        }
+    let value = nested(path, rest, text)?;
+    // What is written `{}` on lines of its own becomes lines.
+    if map.entries().next().is_none() && layout == Layout::Flow && around == Layout::Block {
+        (map.position, map.span, map.layout) = <_>::default();
     }
-    Err(EditError::NoSuchKey { path: path.clone() })
-}
-
-fn set(editor: &mut Editor<'_>, tree: &Map, path: &Path, text: &Secret) -> Result<(), EditError> {
-    let new = Scalar::text(text.expose_text().ok_or(EditError::NotText)?);
-    match find(tree, path)? {
-        Found::Entry(
-            map,
-            Entry {
-                value: Node::Leaf(leaf),
-                ..
-            },
-        ) => {
-            editor.replace_leaf(leaf, Site::in_map(map), &like(leaf, new));
-        }
-        Found::Entry(..) => return Err(EditError::NotAValue { path: path.clone() }),
-        Found::Item(leaf, site) => editor.replace_leaf(leaf, site, &like(leaf, new)),
-        Found::Nothing(leaf, site, keys) => editor.fill_null(leaf, site, &keys, &new),
-        Found::Missing(map, keys) => {
-            editor.append_entry(map, map.entries().last(), &keys, &new);
-        }
-    }
+    map.items.push(MapItem::Entry(entry_of(key, value)));
     Ok(())
 }
 
-/// `new` in the manner of the value that it replaces.
-fn like<'a>(former: &Leaf, new: Scalar<'a>) -> Scalar<'a> {
+fn set_node(
+    node: &mut Node,
+    path: &Path,
+    rest: &[Step],
+    text: &str,
+    around: Layout,
+) -> Result<(), EditError> {
+    match (node, rest) {
+        (Node::Leaf(leaf), []) => {
+            let (kind, style) = like(leaf, text);
+            (leaf.kind, leaf.style, leaf.text) = (kind, style, Secret::from_text(text));
+            Ok(())
+        }
+        (_, []) => Err(EditError::NotAValue { path: path.clone() }),
+        (Node::Map(map), rest) => set_in_map(map, path, rest, text, around),
+        (Node::List(list), [Step::Index(index), rest @ ..]) => {
+            let layout = list.layout;
+            let item = item_mut(list, *index);
+            let item = item.ok_or_else(|| EditError::NoSuchKey { path: path.clone() })?;
+            set_node(item, path, rest, text, layout)
+        }
+        (
+            node @ Node::Leaf(Leaf {
+                kind: Kind::Null, ..
+            }),
+            rest,
+        ) => {
+            *node = nested(path, rest, text)?;
+            Ok(())
+        }
+        _ => Err(EditError::NotInAMap { path: path.clone() }),
+    }
+}
+
+/// `text` below the keys `rest`.
+fn nested(path: &Path, rest: &[Step], text: &str) -> Result<Node, EditError> {
+    rest.iter()
+        .rev()
+        .try_fold(super::block::text_node(text), |inner, step| match step {
+            Step::Key(key) => Ok(Node::Map(super::block::map_of([(key.as_str(), inner)]))),
+            Step::Index(_) => Err(EditError::NoSuchKey { path: path.clone() }),
+        })
+}
+
+/// Type and style of `text` in the manner of the value that it replaces.
+fn like(former: &Leaf, text: &str) -> (Kind, Style) {
     let same_type = former.style == Style::Plain
         && matches!(former.kind, Kind::Int | Kind::Bool)
-        && scalar::resolve(new.text) == Some(former.kind);
+        && scalar::resolve(text) == Some(former.kind);
     let exact = match former.kind {
-        Kind::Int => scalar::normal_form(Kind::Int, new.text).as_deref() == Some(new.text),
-        _ => matches!(new.text, "true" | "false"),
+        Kind::Int => scalar::normal_form(Kind::Int, text).as_deref() == Some(text),
+        _ => matches!(text, "true" | "false"),
     };
     if same_type && exact {
-        return Scalar {
-            kind: former.kind,
-            ..new
-        };
-    }
-    Scalar {
-        style: former.style,
-        ..new
+        (former.kind, Style::Plain)
+    } else {
+        (Kind::Text, former.style)
     }
 }
 
-fn unset(editor: &mut Editor<'_>, tree: &Map, path: &Path) -> Result<(), EditError> {
-    match find(tree, path)? {
-        Found::Entry(map, entry) => editor.remove_entry(map, entry),
-        Found::Item(..) => return Err(EditError::NotInAMap { path: path.clone() }),
-        Found::Missing(..) | Found::Nothing(..) => {
-            return Err(EditError::NoSuchKey { path: path.clone() });
-        }
+fn unset_in_map(map: &mut Map, path: &Path, steps: &[Step]) -> Result<(), EditError> {
+    let missing = || EditError::NoSuchKey { path: path.clone() };
+    let Some((Step::Key(key), rest)) = steps.split_first() else {
+        return Err(missing());
+    };
+    if !rest.is_empty() {
+        return unset_in(entry_mut(map, key).ok_or_else(missing)?, path, rest);
     }
+    let is_it = |item: &MapItem| matches!(item, MapItem::Entry(entry) if entry.key == *key);
+    let place = map.items.iter().position(is_it).ok_or_else(missing)?;
+    map.items.remove(place);
     Ok(())
+}
+
+fn unset_in(node: &mut Node, path: &Path, rest: &[Step]) -> Result<(), EditError> {
+    let missing = || EditError::NoSuchKey { path: path.clone() };
+    match (node, rest) {
+        (Node::Map(map), _) => unset_in_map(map, path, rest),
+        (Node::List(list), [Step::Index(index)]) => {
+            let place = item_place(list, *index).ok_or_else(missing)?;
+            list.items.remove(place);
+            Ok(())
+        }
+        (Node::List(list), [Step::Index(index), rest @ ..]) => {
+            unset_in(item_mut(list, *index).ok_or_else(missing)?, path, rest)
+        }
+        (Node::Leaf(leaf), _) if leaf.kind == Kind::Null => Err(missing()),
+        _ => Err(EditError::NotInAMap { path: path.clone() }),
+    }
+}
+
+fn put_in_map(map: &mut Map, path: &Path, steps: &[Step], value: &Node) -> Result<(), EditError> {
+    let Some((Step::Key(key), rest)) = steps.split_first() else {
+        return Err(EditError::Misfit { path: path.clone() });
+    };
+    if let Some(node) = entry_mut(map, key) {
+        return put(node, path, rest, value);
+    }
+    let mut node = nothing();
+    put(&mut node, path, rest, value)?;
+    map.items.push(MapItem::Entry(entry_of(key, node)));
+    Ok(())
+}
+
+fn put(node: &mut Node, path: &Path, rest: &[Step], value: &Node) -> Result<(), EditError> {
+    match (node, rest) {
+        (node, []) => {
+            match (&mut *node, value) {
+                // A scalar that takes the place of one stands where that stood.
+                (Node::Leaf(leaf), Node::Leaf(new)) => {
+                    (leaf.kind, leaf.text) = (new.kind, new.text.clone());
+                }
+                _ => *node = value.clone(),
+            }
+            Ok(())
+        }
+        (Node::Map(map), [Step::Key(_), ..]) => put_in_map(map, path, rest, value),
+        (Node::List(list), [Step::Index(index), rest @ ..]) => {
+            if let Some(item) = item_mut(list, *index) {
+                return put(item, path, rest, value);
+            }
+            let mut item = nothing();
+            put(&mut item, path, rest, value)?;
+            list.items.push(ListItem::Node(item));
+            Ok(())
+        }
+        (node @ Node::Leaf(_), [Step::Key(_), ..]) => {
+            let mut map = Map::default();
+            put_in_map(&mut map, path, rest, value)?;
+            *node = Node::Map(map);
+            Ok(())
+        }
+        (node @ Node::Leaf(_), [Step::Index(_), rest @ ..]) => {
+            let mut item = nothing();
+            put(&mut item, path, rest, value)?;
+            *node = Node::List(List {
+                items: vec![ListItem::Node(item)],
+                ..List::default()
+            });
+            Ok(())
+        }
+        _ => Err(EditError::Misfit { path: path.clone() }),
+    }
+}
+
+/// A value that is nothing and comes from no file.
+fn nothing() -> Node {
+    Node::Leaf(Leaf {
+        kind: Kind::Null,
+        text: Secret::from_text("null"),
+        style: Style::Plain,
+        position: Position::default(),
+        span: Span::default(),
+        sealed: false,
+    })
 }

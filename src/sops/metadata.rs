@@ -5,17 +5,15 @@ use super::open::ReadError;
 use super::rule::{InvalidRule, Rule};
 use crate::crypto::mac::Coverage;
 use crate::format::scalar;
-use crate::tree::{Entry, Kind, Leaf, List, Map, Node, Position, Style};
+use crate::tree::{Kind, Leaf, List, Map, Node, Position};
 
 /// What stands in the `sops` block, as far as it is understood.
 #[derive(Debug, Clone)]
 pub struct Metadata {
-    /// The wrapped data keys of age recipients.
-    pub age: Vec<WrappedKey>,
-    /// Names of other key services that have an entry (`pgp`, `kms`, …).
-    pub foreign: Vec<&'static str>,
-    /// Whether the data key is split among several groups of keys.
-    pub split: bool,
+    /// Who can open the file: of every group one key. A file that names no groups has one.
+    pub groups: Vec<KeyGroup>,
+    /// How many groups are needed, as the file says; `None` where it says nothing.
+    pub threshold: Option<usize>,
     /// What is encrypted.
     pub rule: Rule,
     /// What the MAC covers.
@@ -30,7 +28,19 @@ pub struct Metadata {
     pub(super) seal: Option<Node>,
 }
 
-/// A data key wrapped for one recipient.
+/// Keys of which any one is enough: for the data key, or for one share of it where there are several
+/// groups.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyGroup {
+    /// What is wrapped for age recipients.
+    pub age: Vec<WrappedKey>,
+    /// What is wrapped for PGP keys.
+    pub pgp: Vec<PgpKey>,
+    /// Names of other key services that have an entry (`kms`, `gcp_kms`, …).
+    pub foreign: Vec<&'static str>,
+}
+
+/// What was wrapped for one age recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrappedKey {
     /// The recipient as the file names it; not authenticated by SOPS, and empty when missing.
@@ -39,79 +49,109 @@ pub struct WrappedKey {
     pub(super) armored: String,
 }
 
-/// Key services other than age.
-const FOREIGN: [&str; 6] = ["pgp", "kms", "gcp_kms", "azure_kv", "hc_vault", "hckms"];
+/// What was wrapped for one PGP key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PgpKey {
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// The armored message, which `gpg --decrypt` opens.
+    pub armored: String,
+}
+
+/// Key services that cannot be used here.
+const FOREIGN: [&str; 5] = ["kms", "gcp_kms", "azure_kv", "hc_vault", "hckms"];
 
 impl Metadata {
-    /// Reads the entry `sops` of a file.
-    pub(super) fn read(entry: &Entry) -> Result<Self, ReadError> {
-        let Node::Map(map) = &entry.value else {
-            return Err(ReadError::MetadataNotAMap {
-                position: entry.position,
-            });
+    /// Reads the map `sops` of a file, which begins at `position`. Lists of keys that stand in it
+    /// directly win over groups.
+    pub(super) fn read(map: &Map, position: Position) -> Result<Self, ReadError> {
+        let direct = KeyGroup::read(map)?;
+        let groups = if direct.is_empty() {
+            groups(map)?
+        } else {
+            vec![direct]
         };
-        let groups = list(map, "key_groups").map_or(0, |groups| groups.nodes().count());
-        let mut keys = Keys::of(map)?;
-        if keys.is_empty()
-            && groups == 1
-            && let Some(Node::Map(group)) =
-                list(map, "key_groups").and_then(|groups| groups.nodes().next())
-        {
-            keys = Keys::of(group)?;
+        if groups.iter().all(KeyGroup::is_empty) {
+            return Err(ReadError::NoRecipients { position });
         }
-        let split = keys.is_empty() && groups > 1;
-        if keys.is_empty() && !split {
-            return Err(ReadError::NoRecipients {
-                position: entry.position,
-            });
-        }
-        threshold(map)?;
         Ok(Self {
-            age: keys.age,
-            foreign: keys.foreign,
-            split,
+            groups,
+            threshold: threshold(map)?,
             rule: rule(map)?,
             coverage: coverage(map)?,
-            last_modified: last_modified(map, entry.position)?,
-            version: version(map, entry.position)?,
+            last_modified: last_modified(map, position)?,
+            version: version(map, position)?,
             mac: text(map, "mac").filter(|mac| !mac.is_empty()),
             seal: map.find("sealctl").map(|entry| entry.value.clone()),
         })
     }
+
+    /// Whether the data key is split among several groups of keys.
+    #[must_use]
+    pub fn is_split(&self) -> bool {
+        self.groups.len() > 1
+    }
+
+    /// The wrapped keys of all groups.
+    pub fn age(&self) -> impl Iterator<Item = &WrappedKey> {
+        self.groups.iter().flat_map(|group| &group.age)
+    }
+
+    /// Names of the kinds of keys that have an entry and are not age, each once.
+    #[must_use]
+    pub fn foreign(&self) -> Vec<&'static str> {
+        let pgp = self.groups.iter().any(|group| !group.pgp.is_empty());
+        let mut names: Vec<&'static str> = pgp.then_some("pgp").into_iter().collect();
+        names.extend(self.groups.iter().flat_map(|group| &group.foreign));
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
 }
 
-struct Keys {
-    age: Vec<WrappedKey>,
-    foreign: Vec<&'static str>,
-}
-
-impl Keys {
-    fn of(map: &Map) -> Result<Self, ReadError> {
-        let mut age = Vec::new();
-        for node in list(map, "age").into_iter().flat_map(List::nodes) {
-            let Node::Map(entry) = node else {
-                return Err(ReadError::Field {
-                    field: "age",
-                    position: node.position(),
-                });
-            };
-            let field = |name| text(entry, name).unwrap_or_default();
-            age.push(WrappedKey {
-                recipient: field("recipient"),
-                armored: field("enc"),
-            });
-        }
+impl KeyGroup {
+    fn read(map: &Map) -> Result<Self, ReadError> {
+        let field = |entry: &Map, name| text(entry, name).unwrap_or_default();
+        let age = maps(map, "age")?.map(|entry| WrappedKey {
+            recipient: field(entry, "recipient"),
+            armored: field(entry, "enc"),
+        });
+        let pgp = maps(map, "pgp")?.map(|entry| PgpKey {
+            fingerprint: field(entry, "fp"),
+            armored: field(entry, "enc"),
+        });
         let filled =
             |name: &&str| list(map, name).is_some_and(|list| list.nodes().next().is_some());
         Ok(Self {
-            age,
+            age: age.collect(),
+            pgp: pgp.collect(),
             foreign: FOREIGN.into_iter().filter(filled).collect(),
         })
     }
 
+    /// Whether nothing can open it.
     fn is_empty(&self) -> bool {
-        self.age.is_empty() && self.foreign.is_empty()
+        self.age.is_empty() && self.pgp.is_empty() && self.foreign.is_empty()
     }
+}
+
+fn groups(map: &Map) -> Result<Vec<KeyGroup>, ReadError> {
+    maps(map, "key_groups")?.map(KeyGroup::read).collect()
+}
+
+/// The maps in the list `name`.
+fn maps<'a>(map: &'a Map, name: &'static str) -> Result<impl Iterator<Item = &'a Map>, ReadError> {
+    let mut found = Vec::new();
+    for node in list(map, name).into_iter().flat_map(List::nodes) {
+        let Node::Map(entry) = node else {
+            return Err(ReadError::Field {
+                field: name,
+                position: node.position(),
+            });
+        };
+        found.push(entry);
+    }
+    Ok(found.into_iter())
 }
 
 fn leaf<'a>(map: &'a Map, name: &str) -> Option<&'a Leaf> {
@@ -168,16 +208,18 @@ fn coverage(map: &Map) -> Result<Coverage, ReadError> {
     }
 }
 
-/// A threshold means nothing without key groups, but has to be a number.
-fn threshold(map: &Map) -> Result<(), ReadError> {
+/// How many groups are needed; a number that is none is refused also where there are no groups.
+fn threshold(map: &Map) -> Result<Option<usize>, ReadError> {
     let field = "shamir_threshold";
-    match leaf(map, field).map(|leaf| (leaf.text.expose_text().unwrap_or_default(), leaf.position))
-    {
-        Some((number, position)) if !number.is_empty() && scalar::parse_int(number).is_none() => {
-            Err(ReadError::Field { field, position })
-        }
-        _ => Ok(()),
-    }
+    let Some(leaf) = leaf(map, field).filter(|leaf| !leaf.text.is_empty()) else {
+        return Ok(None);
+    };
+    let number = leaf.text.expose_text().and_then(scalar::parse_int);
+    let number = number.ok_or(ReadError::Field {
+        field,
+        position: leaf.position,
+    })?;
+    Ok(usize::try_from(number).ok().filter(|number| *number > 0))
 }
 
 /// The date in the form that SOPS authenticates: whole seconds, the offset as written. An unquoted date
@@ -189,7 +231,7 @@ fn last_modified(map: &Map, position: Position) -> Result<String, ReadError> {
         field,
         position: leaf.position,
     };
-    if leaf.style == Style::Plain {
+    if leaf.kind == Kind::Time {
         return Err(wrong);
     }
     let date = leaf

@@ -1,18 +1,18 @@
 //! From a sealed file to an opened one: reading, unwrapping the data key, decrypting, checking the MAC.
 
-use super::METADATA_KEY;
-use super::metadata::{Metadata, WrappedKey};
+use super::block::Block;
+use super::decrypt::{Decrypt, FindPlain, Recognise};
+use super::metadata::{KeyGroup, Metadata, PgpKey, WrappedKey};
 use super::opened::{Opened, Partly};
 use super::rule::InvalidRule;
-use super::typed::Plain;
-use super::walk::{Outcome, Place, Visitor, walk};
+use super::source::{Dialect, Source};
+use super::walk::walk;
 use crate::crypto::mac::Mac;
-use crate::crypto::value::{self, Cipher, ValueError, ValueType};
-use crate::crypto::{DataKey, Identity, UnwrapError, identity, unwrap};
-use crate::format::yaml;
+use crate::crypto::value::{Cipher, ValueError};
+use crate::crypto::{DataKey, Identity, UnwrapError, identity, shares, unwrap};
 use crate::format::{Format, SyntaxError};
 use crate::secret::Secret;
-use crate::tree::{Comment, Entry, Kind, Leaf, Map, MapItem, Node, Path, Position};
+use crate::tree::{Kind, Leaf, Map, Node, Path, Position};
 
 /// A text that is no sealed file. Every error names the place, none shows a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +30,12 @@ pub enum ReadError {
     #[error("line {}: the sops block is not a map", position.line)]
     MetadataNotAMap {
         /// Where the block begins.
+        position: Position,
+    },
+    /// The block stands twice in the first document.
+    #[error("line {}: there is a second sops block", position.line)]
+    TwoBlocks {
+        /// Where the second begins.
         position: Position,
     },
     /// A field of the block is missing or wrong.
@@ -80,9 +86,24 @@ pub enum KeyError {
         /// What is wrong with it.
         fault: UnwrapError,
     },
-    /// The data key is split among key groups.
+    /// The data key is split among key groups, which an environment document may not have.
     #[error("the data key is split among several key groups, which is not supported here")]
     Split,
+    /// The data key is split among key groups, and too few of them could be opened.
+    #[error(
+        "the data key is split among {} key groups, {wanted} of which are needed, and {} could be opened",
+        opened.len(),
+        opened.iter().filter(|opened| **opened).count()
+    )]
+    Groups {
+        /// Of each group, whether it could be opened.
+        opened: Vec<bool>,
+        /// How many are needed.
+        wanted: usize,
+    },
+    /// What the groups gave does not fit together.
+    #[error("the shares of the key groups do not fit together")]
+    Shares,
 }
 
 fn shorts(recipients: &[String]) -> String {
@@ -140,47 +161,65 @@ pub enum MacFault {
 #[derive(Debug, Clone)]
 pub struct Sealed {
     pub(super) format: Format,
+    pub(super) dialect: Dialect,
     pub(super) text: Secret,
-    pub(super) tree: Map,
+    /// Without the `sops` block. There is at least one.
+    pub(super) documents: Vec<Map>,
     pub(super) metadata: Metadata,
-    /// The entry `sops` with its spans.
-    pub(super) block: Entry,
+    pub(super) block: Block,
 }
 
 impl Sealed {
-    /// Reads `text`, which must have a `sops` block. What is not sealed where it should be is found by
-    /// [`Self::plain_paths`] and [`Self::open`].
+    /// Reads `text`, which must have a `sops` block, as environment documents are read: strictly, and
+    /// one document. What is not sealed where it should be is found by [`Self::plain_paths`] and
+    /// [`Self::open`].
     ///
     /// # Errors
     /// When the text is not valid in its format, or its `sops` block is missing or wrong.
     pub fn parse(format: Format, text: &Secret) -> Result<Self, ReadError> {
-        let source = text.expose_text().ok_or(ReadError::NotText)?;
-        let mut tree = parse_text(format, source)?;
-        let is_block =
-            |item: &MapItem| matches!(item, MapItem::Entry(entry) if entry.key == METADATA_KEY);
-        let place = tree
-            .items
-            .iter()
-            .position(is_block)
-            .ok_or(ReadError::NotSealed)?;
-        let MapItem::Entry(block) = tree.items.remove(place) else {
-            return Err(ReadError::NotSealed);
-        };
-        let metadata = Metadata::read(&block)?;
-        let Ok(()) = walk(&mut tree, &metadata.rule, &mut Recognise);
+        Self::of(Source::read(format, Dialect::Environment, text)?)
+    }
+
+    /// Reads `text` as SOPS does: several YAML documents, anchors, tags. A binary file is its sealed form.
+    ///
+    /// # Errors
+    /// When the text is not valid in its format, or its `sops` block is missing or wrong.
+    pub fn read(format: Format, text: &Secret) -> Result<Self, ReadError> {
+        Self::of(Source::read(format, Dialect::Sops, text)?)
+    }
+
+    /// The same in a dialect.
+    pub(super) fn of(source: Source) -> Result<Self, ReadError> {
+        let Source {
+            format,
+            dialect,
+            text,
+            mut documents,
+        } = source;
+        let block = Block::take(format, &mut documents)?;
+        let metadata = Metadata::read(&block.map, block.position)?;
+        let Ok(()) = walk(&mut documents, &metadata.rule, &mut Recognise);
         Ok(Self {
             format,
-            text: text.clone(),
-            tree,
+            dialect,
+            text,
+            documents,
             metadata,
             block,
         })
     }
 
-    /// The values in file order; those that are ciphertext are `sealed`. The `sops` block is not in it.
+    /// All documents of the file, at least one; see [`Self::tree`].
+    #[must_use]
+    pub fn documents(&self) -> &[Map] {
+        &self.documents
+    }
+
+    /// The values of the first document in file order; those that are ciphertext are `sealed`. The
+    /// `sops` block is not in it.
     #[must_use]
     pub fn tree(&self) -> &Map {
-        &self.tree
+        &self.documents[0]
     }
 
     /// The `sops` block.
@@ -209,64 +248,84 @@ impl Sealed {
 
     /// The age recipients that the file names, in its order. Not authenticated by SOPS.
     pub fn recipients(&self) -> impl Iterator<Item = &str> {
-        self.metadata.age.iter().map(|key| key.recipient.as_str())
+        self.metadata.age().map(|key| key.recipient.as_str())
     }
 
     /// Values in clear where the rule wants ciphertext, in file order, and where they stand.
     #[must_use]
     pub fn plain_paths(&self) -> Vec<(Path, Position)> {
         let mut visitor = FindPlain(Vec::new());
-        let Ok(()) = walk(&mut self.tree.clone(), &self.metadata.rule, &mut visitor);
+        let Ok(()) = walk(
+            &mut self.documents.clone(),
+            &self.metadata.rule,
+            &mut visitor,
+        );
         visitor.0
     }
 
-    /// Unwraps the data key with whichever identity fits.
+    /// Unwraps the data key with whichever identity fits; where there are key groups, one of each of as
+    /// many as are needed.
     ///
     /// # Errors
     /// When there is no identity, none of them is a recipient, or the wrapped key is damaged.
     pub fn data_key(&self, identities: &[Identity]) -> Result<DataKey, KeyError> {
-        if self.metadata.split {
+        if self.metadata.is_split() && self.dialect == Dialect::Environment {
             return Err(KeyError::Split);
         }
-        let recipients = || self.recipients().map(str::to_owned).collect();
         if identities.is_empty() {
             return Err(KeyError::NoIdentity {
-                recipients: recipients(),
+                recipients: self.recipients().map(str::to_owned).collect(),
             });
         }
-        let mut damaged = None;
-        let mut fault = |key: &WrappedKey, fault| {
-            let recipient = key.recipient.clone();
-            damaged.get_or_insert(KeyError::Damaged { recipient, fault });
+        // A public key takes as long to compute as a wrapped key takes to be tried.
+        let own = match self.metadata.age().nth(1) {
+            Some(_) => identities.iter().map(Identity::recipient).collect(),
+            None => Vec::new(),
         };
-        for key in self.own_first(identities) {
-            match unwrap(&key.armored, identities) {
-                Ok(Some(secret)) => {
-                    let length = secret.len();
-                    match DataKey::new(secret) {
-                        Some(data_key) => return Ok(data_key),
-                        None => fault(key, UnwrapError::WrongLength { length }),
-                    }
-                }
-                Ok(None) => {}
-                Err(error) => fault(key, error),
-            }
-        }
-        Err(damaged.unwrap_or_else(|| KeyError::NotARecipient {
-            recipients: recipients(),
-        }))
+        let is_own = |key: &WrappedKey| own.iter().any(|own| own.as_str() == key.recipient);
+        self.data_key_by(&is_own, &mut |key| match key {
+            Wrapped::Age(key) => unwrap(&key.armored, identities),
+            Wrapped::Pgp(_) => Ok(None),
+        })
     }
 
-    /// The wrapped keys, those for `identities` first. What the file says about a key is not proven, so
-    /// none is left out.
-    fn own_first(&self, identities: &[Identity]) -> Vec<&WrappedKey> {
-        let mut keys: Vec<&WrappedKey> = self.metadata.age.iter().collect();
-        // A public key takes as long to compute as a wrapped key takes to be tried.
-        if keys.len() > 1 {
-            let own: Vec<_> = identities.iter().map(Identity::recipient).collect();
-            keys.sort_by_key(|key| !own.iter().any(|own| own.as_str() == key.recipient));
+    /// Unwraps the data key with whatever `open` can open, those first of which `is_likely` says so. What
+    /// the file says about a key is not proven, so none is left out.
+    ///
+    /// # Errors
+    /// When none of a group can be opened, or too few groups, or what was opened is no data key.
+    pub fn data_key_by(
+        &self,
+        is_likely: &dyn Fn(&WrappedKey) -> bool,
+        open: &mut dyn FnMut(Wrapped<'_>) -> Result<Option<Secret>, UnwrapError>,
+    ) -> Result<DataKey, KeyError> {
+        let mut damaged = None;
+        let mut shares: Vec<Option<Secret>> = Vec::new();
+        for group in &self.metadata.groups {
+            shares.push(open_group(group, is_likely, open, &mut damaged));
         }
-        keys
+        if !self.metadata.is_split() {
+            let key = shares.into_iter().flatten().next();
+            let key = key.ok_or_else(|| {
+                damaged.unwrap_or_else(|| KeyError::NotARecipient {
+                    recipients: self.recipients().map(str::to_owned).collect(),
+                })
+            })?;
+            let length = key.len();
+            return DataKey::new(key).ok_or_else(|| KeyError::Damaged {
+                recipient: self.recipients().next().unwrap_or_default().to_owned(),
+                fault: UnwrapError::WrongLength { length },
+            });
+        }
+        let opened: Vec<bool> = shares.iter().map(Option::is_some).collect();
+        // A file that says nothing is satisfied with any shares that give a key.
+        let wanted = self.metadata.threshold.unwrap_or(2);
+        if opened.iter().filter(|opened| **opened).count() < wanted {
+            return Err(KeyError::Groups { opened, wanted });
+        }
+        let shares: Vec<Secret> = shares.into_iter().flatten().collect();
+        let key = shares::combine(&shares).map_err(|_| KeyError::Shares)?;
+        DataKey::new(key).ok_or(KeyError::Shares)
     }
 
     /// Decrypts every value and checks the MAC.
@@ -290,20 +349,20 @@ impl Sealed {
     /// # Errors
     /// When a value that is ciphertext does not decrypt.
     pub fn open_partly(self, key: &DataKey) -> Result<Partly, OpenError> {
-        let mut tree = self.tree.clone();
+        let mut documents = self.documents.clone();
         let mut visitor = Decrypt {
             cipher: Cipher::new(key),
             mac: Mac::new(self.metadata.coverage),
             plain: Vec::new(),
         };
-        walk(&mut tree, &self.metadata.rule, &mut visitor)?;
+        walk(&mut documents, &self.metadata.rule, &mut visitor)?;
         let Decrypt { cipher, mac, plain } = visitor;
         let mac = check_mac(&self.metadata, &cipher, mac);
         Ok(Partly {
             opened: Opened {
                 sealed: self,
                 key: key.clone(),
-                tree,
+                documents,
             },
             plain,
             mac,
@@ -311,15 +370,42 @@ impl Sealed {
     }
 }
 
-/// Reads `text` in `format`.
-pub(super) fn parse_text(format: Format, text: &str) -> Result<Map, SyntaxError> {
-    match format {
-        Format::Yaml => yaml::parse(text),
-        _ => {
-            let documents = crate::format::parse(format, text.as_bytes())?;
-            Ok(documents.into_iter().next().unwrap_or_default())
+/// One wrapped key, whichever kind it is of.
+#[derive(Debug, Clone, Copy)]
+pub enum Wrapped<'a> {
+    /// For an age recipient.
+    Age(&'a WrappedKey),
+    /// For a PGP key.
+    Pgp(&'a PgpKey),
+}
+
+/// What one key of `group` gives; notes the first that is damaged.
+fn open_group(
+    group: &KeyGroup,
+    is_likely: &dyn Fn(&WrappedKey) -> bool,
+    open: &mut dyn FnMut(Wrapped<'_>) -> Result<Option<Secret>, UnwrapError>,
+    damaged: &mut Option<KeyError>,
+) -> Option<Secret> {
+    let mut keys: Vec<&WrappedKey> = group.age.iter().collect();
+    keys.sort_by_key(|key| !is_likely(key));
+    let age = keys
+        .into_iter()
+        .map(|key| (Wrapped::Age(key), &key.recipient));
+    let pgp = group
+        .pgp
+        .iter()
+        .map(|key| (Wrapped::Pgp(key), &key.fingerprint));
+    for (key, name) in age.chain(pgp) {
+        match open(key) {
+            Ok(Some(opened)) => return Some(opened),
+            Ok(None) => {}
+            Err(fault) => {
+                let recipient = name.clone();
+                damaged.get_or_insert(KeyError::Damaged { recipient, fault });
+            }
         }
     }
+    None
 }
 
 fn check_mac(metadata: &Metadata, cipher: &Cipher, mac: Mac) -> Result<(), MacFault> {
@@ -335,122 +421,7 @@ fn check_mac(metadata: &Metadata, cipher: &Cipher, mac: Mac) -> Result<(), MacFa
     }
 }
 
-/// Whether the text of `leaf` is ciphertext.
-fn is_ciphertext(leaf: &Leaf) -> bool {
-    leaf.kind == Kind::Text && leaf.text.expose_text().is_some_and(value::is_encrypted)
-}
-
 /// Whether nothing is to be encrypted in `leaf`: nothing and the empty text stay as they are.
 pub(super) fn is_void(leaf: &Leaf) -> bool {
     leaf.kind == Kind::Null || (leaf.kind == Kind::Text && leaf.text.is_empty())
-}
-
-/// Whether `text` can stand behind a `#` without ending the line that it stands on.
-fn is_comment_text(text: &Secret) -> bool {
-    let breaks = |each: char| each.is_control() && each != '\t';
-    text.expose_text()
-        .is_some_and(|text| !text.contains(breaks))
-}
-
-/// Marks what is ciphertext.
-struct Recognise;
-
-impl Visitor for Recognise {
-    type Error = std::convert::Infallible;
-
-    fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, Self::Error> {
-        leaf.sealed = place.selected && is_ciphertext(leaf);
-        Ok(Outcome::Value)
-    }
-
-    fn comment(&mut self, _: &mut Comment, _: &Place) -> Result<(), Self::Error> {
-        Ok(())
-    }
-}
-
-/// Finds what is plaintext and should not be.
-struct FindPlain(Vec<(Path, Position)>);
-
-impl Visitor for FindPlain {
-    type Error = std::convert::Infallible;
-
-    fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, Self::Error> {
-        if place.selected && !leaf.sealed && !is_void(leaf) {
-            self.0.push((place.path.clone(), leaf.position));
-        }
-        Ok(Outcome::Value)
-    }
-
-    fn comment(&mut self, _: &mut Comment, _: &Place) -> Result<(), Self::Error> {
-        Ok(())
-    }
-}
-
-/// Decrypts values and comments, and gathers the MAC.
-struct Decrypt {
-    cipher: Cipher,
-    mac: Mac,
-    plain: Vec<(Path, Position)>,
-}
-
-impl Decrypt {
-    fn decrypt(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, ValueError> {
-        let text = leaf.text.expose_text().ok_or(ValueError::NotEncrypted)?;
-        let (bytes, kind) = self.cipher.decrypt(text, &place.aad)?;
-        let in_list = matches!(place.path.steps().last(), Some(crate::tree::Step::Index(_)));
-        if kind == ValueType::Comment && in_list && is_comment_text(&bytes) {
-            return Ok(Outcome::Comment(bytes));
-        }
-        let (kind, text, normal) = Plain::read(kind, bytes)?;
-        if text.expose_text().is_none() {
-            return Err(ValueError::NotText);
-        }
-        self.mac.add_encrypted(normal.bytes.expose());
-        (leaf.kind, leaf.text) = (kind, text);
-        Ok(Outcome::Value)
-    }
-}
-
-impl Visitor for Decrypt {
-    type Error = OpenError;
-
-    fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, OpenError> {
-        if !place.selected {
-            if let Some(plain) = Plain::of_leaf(leaf) {
-                self.mac.add_clear(plain.bytes.expose());
-            }
-            return Ok(Outcome::Value);
-        }
-        if leaf.sealed {
-            let (path, position) = (&place.path, leaf.position);
-            let wrong = |fault| OpenError::Value {
-                path: path.clone(),
-                position,
-                fault,
-            };
-            return self.decrypt(leaf, place).map_err(wrong);
-        }
-        if !is_void(leaf) {
-            self.plain.push((place.path.clone(), leaf.position));
-        }
-        Ok(Outcome::Value)
-    }
-
-    /// A comment that does not decrypt stays as it is, as in SOPS: comments are not authenticated.
-    fn comment(&mut self, comment: &mut Comment, place: &Place) -> Result<(), OpenError> {
-        let text = comment.text.expose_text().filter(|_| place.selected);
-        let decrypted = text.and_then(|text| self.cipher.decrypt(text, place.comment_aad()).ok());
-        if let Some((text, _)) = decrypted.filter(|(text, _)| is_comment_text(text)) {
-            comment.text = text;
-        }
-        Ok(())
-    }
-}
-
-/// The entry `sops` of a tree, when its value is a map.
-pub(super) fn metadata_map(block: &Entry) -> Option<&Map> {
-    match &block.value {
-        Node::Map(map) => Some(map),
-        _ => None,
-    }
 }

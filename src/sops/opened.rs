@@ -1,11 +1,11 @@
 //! What an opened file gives: its values, and the plaintext file.
 
 use super::open::{MacFault, Sealed};
-use super::walk::{Outcome, Place, Visitor, walk};
+use super::source;
 use crate::crypto::DataKey;
-use crate::format::yaml::{Editor, Scalar};
+use crate::format::{EmitError, Format, Layout};
 use crate::secret::Secret;
-use crate::tree::{Comment, Leaf, Map, Path, Position};
+use crate::tree::{Map, Path, Position};
 
 /// A file with what it holds in clear. Exists only where every value was decrypted and, unless it
 /// came out of a [`Partly`], the MAC was right.
@@ -13,14 +13,21 @@ use crate::tree::{Comment, Leaf, Map, Path, Position};
 pub struct Opened {
     pub(super) sealed: Sealed,
     pub(super) key: DataKey,
-    pub(super) tree: Map,
+    pub(super) documents: Vec<Map>,
 }
 
 impl Opened {
-    /// The plaintext values in file order; `sealed` are those that were ciphertext.
+    /// The plaintext values of the first document in file order; `sealed` are those that were
+    /// ciphertext.
     #[must_use]
     pub fn tree(&self) -> &Map {
-        &self.tree
+        &self.documents[0]
+    }
+
+    /// All documents of the file, at least one; see [`Self::tree`].
+    #[must_use]
+    pub fn documents(&self) -> &[Map] {
+        &self.documents
     }
 
     /// The file as it was read.
@@ -35,55 +42,20 @@ impl Opened {
         &self.key
     }
 
-    /// The plaintext file: formatting and comments as in the sealed one, without the `sops` block.
+    /// The plaintext file, without the `sops` block. YAML and JSON keep the formatting and comments of the
+    /// sealed file; the other formats are printed as SOPS prints them.
     #[must_use]
     pub fn text(&self) -> Secret {
-        let source = self.sealed.text.expose_text().unwrap_or_default();
-        let mut visitor = Unseal {
-            source,
-            editor: Editor::new(source, &self.sealed.tree),
-        };
-        visitor.editor.remove_lines(&self.sealed.block);
-        let Ok(()) = walk(
-            &mut self.tree.clone(),
-            &self.sealed.metadata.rule,
-            &mut visitor,
-        );
-        visitor.editor.finish()
-    }
-}
-
-/// Puts decrypted values and comments into the text.
-struct Unseal<'a> {
-    source: &'a str,
-    editor: Editor<'a>,
-}
-
-impl Visitor for Unseal<'_> {
-    type Error = std::convert::Infallible;
-
-    fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, Self::Error> {
-        if leaf.sealed {
-            let text = leaf.text.expose_text().unwrap_or_default();
-            let scalar = Scalar {
-                kind: leaf.kind,
-                text,
-                style: leaf.style,
-            };
-            self.editor.replace_leaf(leaf, place.site, &scalar);
-        }
-        Ok(Outcome::Value)
+        source::plain_text(&self.sealed, &self.documents)
     }
 
-    fn comment(&mut self, comment: &mut Comment, place: &Place) -> Result<(), Self::Error> {
-        let text = comment.text.expose_text().unwrap_or_default();
-        let written = &self.source[comment.span.start..comment.span.end];
-        if !written.starts_with('#') {
-            self.editor.item_to_comment(comment.span, place.site, text);
-        } else if &written[1..] != text {
-            self.editor.replace_comment(comment, text);
-        }
-        Ok(())
+    /// The plaintext as a file of another format, printed as SOPS prints it. Comments and further
+    /// documents are lost where `format` has none.
+    ///
+    /// # Errors
+    /// When `format` cannot hold the values.
+    pub fn emit(&self, format: Format, layout: Layout) -> Result<Secret, EmitError> {
+        crate::format::emit(format, &self.documents, layout)
     }
 }
 

@@ -1,21 +1,31 @@
-//! One walk over a tree in file order, with the path, the additional data and the selection of each
-//! value and comment.
+//! One walk over the documents of a file in file order, with the path, the additional data and the
+//! selection of each value and comment.
 
 use super::rule::Rule;
-use crate::format::yaml::Site;
 use crate::secret::Secret;
-use crate::tree::{Comment, Leaf, List, ListItem, Map, MapItem, Node, Path, Step};
+use crate::tree::{
+    Comment, Layout, Leaf, List, ListItem, Map, MapItem, Node, Path, Position, Step,
+};
 
 /// Where a value or comment stands, and whether the rule wants it encrypted.
 #[derive(Debug)]
 pub(super) struct Place {
+    /// Counted from 0. SOPS authenticates it nowhere.
+    pub(super) document: usize,
     pub(super) path: Path,
     /// All keys on the way, each with a colon behind it; for a comment those of what encloses it.
     pub(super) aad: String,
     pub(super) selected: bool,
-    pub(super) site: Site,
-    /// Whether what holds it directly is a list.
-    pub(super) in_list: bool,
+    pub(super) home: Home,
+}
+
+/// The map or list that holds a value or comment directly.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Home {
+    pub(super) is_list: bool,
+    pub(super) layout: Layout,
+    /// Of its keys or dashes, counted from 1.
+    pub(super) column: u32,
 }
 
 impl Place {
@@ -39,31 +49,38 @@ pub(super) trait Visitor {
 
     fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, Self::Error>;
 
-    fn comment(&mut self, comment: &mut Comment, place: &Place) -> Result<(), Self::Error>;
+    /// Gives the text of an item of the list that the comment becomes, if it becomes one.
+    fn comment(
+        &mut self,
+        comment: &mut Comment,
+        place: &Place,
+    ) -> Result<Option<Secret>, Self::Error>;
 }
 
-/// Leads `visitor` through `tree`.
+/// Leads `visitor` through `documents`.
 pub(super) fn walk<V: Visitor>(
-    tree: &mut Map,
+    documents: &mut [Map],
     rule: &Rule,
     visitor: &mut V,
 ) -> Result<(), V::Error> {
-    let site = Site::in_map(tree);
-    let place = Place {
-        path: Path::default(),
-        aad: String::new(),
-        selected: false,
-        site,
-        in_list: false,
-    };
-    let mut walk = Walk {
-        rule,
-        visitor,
-        place,
-        hits: 0,
-        comments: Vec::new(),
-    };
-    walk.map(tree)
+    for (document, tree) in documents.iter_mut().enumerate() {
+        let place = Place {
+            document,
+            path: Path::default(),
+            aad: String::new(),
+            selected: false,
+            home: Home::default(),
+        };
+        let mut walk = Walk {
+            rule,
+            visitor,
+            place,
+            hits: 0,
+            comments: Vec::new(),
+        };
+        walk.map(tree)?;
+    }
+    Ok(())
 }
 
 struct Walk<'a, V> {
@@ -78,11 +95,13 @@ struct Walk<'a, V> {
 
 impl<V: Visitor> Walk<'_, V> {
     fn map(&mut self, map: &mut Map) -> Result<(), V::Error> {
-        let outer = self.enter(Site::in_map(map), false);
-        self.comments.push(false);
+        let outer = self.enter(false, map.layout, map.position);
         for item in &mut map.items {
             match item {
-                MapItem::Comment(comment) => self.comment(comment)?,
+                MapItem::Comment(comment) => {
+                    // In a map a comment stays one.
+                    self.comment(comment)?;
+                }
                 MapItem::Entry(entry) => {
                     let hit = usize::from(self.rule.hits_key(&entry.key));
                     let length = self.place.aad.len();
@@ -99,30 +118,31 @@ impl<V: Visitor> Walk<'_, V> {
                 }
             }
         }
-        self.comments.pop();
-        self.enter(outer.0, outer.1);
+        self.leave(outer);
         Ok(())
     }
 
     fn list(&mut self, list: &mut List) -> Result<(), V::Error> {
-        let outer = self.enter(Site::in_list(list), true);
-        self.comments.push(false);
+        let outer = self.enter(true, list.layout, list.position);
         let mut index = 0;
         for item in &mut list.items {
             match item {
-                ListItem::Comment(comment) => self.comment(comment)?,
+                ListItem::Comment(comment) => {
+                    if let Some(text) = self.comment(comment)? {
+                        *item = ListItem::Node(Node::Leaf(item_of(comment, text)));
+                    }
+                }
                 ListItem::Node(node) => {
                     self.place.path.push(Step::Index(index));
                     let outcome = self.node(node)?;
                     self.place.path.pop();
-                    let (span, position) = (node.span(), node.position());
                     match outcome {
                         Outcome::Value => index += 1,
                         Outcome::Comment(text) => {
                             *item = ListItem::Comment(Comment {
                                 text,
-                                position,
-                                span,
+                                position: node.position(),
+                                span: node.span(),
                                 trailing: false,
                             });
                         }
@@ -131,18 +151,24 @@ impl<V: Visitor> Walk<'_, V> {
                 }
             }
         }
-        self.comments.pop();
-        self.enter(outer.0, outer.1);
+        self.leave(outer);
         Ok(())
     }
 
-    /// Steps into a map or list, or back; gives what was around before.
-    fn enter(&mut self, site: Site, in_list: bool) -> (Site, bool) {
-        let place = &mut self.place;
-        (
-            std::mem::replace(&mut place.site, site),
-            std::mem::replace(&mut place.in_list, in_list),
-        )
+    /// Steps into a map or list; gives what was around before.
+    fn enter(&mut self, is_list: bool, layout: Layout, position: Position) -> Home {
+        self.comments.push(false);
+        let home = Home {
+            is_list,
+            layout,
+            column: position.column,
+        };
+        std::mem::replace(&mut self.place.home, home)
+    }
+
+    fn leave(&mut self, outer: Home) {
+        self.comments.pop();
+        self.place.home = outer;
     }
 
     fn node(&mut self, node: &mut Node) -> Result<Outcome, V::Error> {
@@ -158,7 +184,7 @@ impl<V: Visitor> Walk<'_, V> {
 
     /// A comment that lets values be encrypted stays readable itself; one that keeps them clear is
     /// already covered by itself.
-    fn comment(&mut self, comment: &mut Comment) -> Result<(), V::Error> {
+    fn comment(&mut self, comment: &mut Comment) -> Result<Option<Secret>, V::Error> {
         let hit = comment
             .text
             .expose_text()
@@ -184,5 +210,17 @@ impl<V: Visitor> Walk<'_, V> {
     fn selects(&self) -> bool {
         let hit = self.hits > 0 || self.comments.iter().any(|level| *level);
         hit == self.rule.hit_encrypts()
+    }
+}
+
+/// The item with `text` in the place of `comment`.
+fn item_of(comment: &Comment, text: Secret) -> Leaf {
+    Leaf {
+        kind: crate::tree::Kind::Text,
+        text,
+        style: crate::tree::Style::Plain,
+        position: comment.position,
+        span: comment.span,
+        sealed: true,
     }
 }

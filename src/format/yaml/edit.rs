@@ -423,7 +423,7 @@ impl<'a> Editor<'a> {
 }
 
 /// Blanks per level: those of the first nested block map at the root, else four.
-fn step(tree: &Map) -> usize {
+pub(super) fn step(tree: &Map) -> usize {
     tree.entries()
         .find_map(|entry| match &entry.value {
             Node::Map(map) if map.layout == Layout::Block => Some(column(map.position.column)),

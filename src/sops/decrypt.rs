@@ -1,0 +1,121 @@
+//! What is done to each value and comment of a sealed file: recognising ciphertext, finding plaintext
+//! that should be none, decrypting.
+
+use super::open::{OpenError, is_void};
+use super::typed::Plain;
+use super::walk::{Outcome, Place, Visitor};
+use crate::crypto::mac::Mac;
+use crate::crypto::value::{self, Cipher, ValueError, ValueType};
+use crate::secret::Secret;
+use crate::tree::{Comment, Kind, Leaf, Path, Position};
+
+/// Whether the text of `leaf` is ciphertext.
+fn is_ciphertext(leaf: &Leaf) -> bool {
+    leaf.kind == Kind::Text && leaf.text.expose_text().is_some_and(value::is_encrypted)
+}
+
+/// Whether `text` can stand behind a `#` without ending the line that it stands on.
+fn is_comment_text(text: &Secret) -> bool {
+    let breaks = |each: char| each.is_control() && each != '\t';
+    text.expose_text()
+        .is_some_and(|text| !text.contains(breaks))
+}
+
+/// Marks what is ciphertext.
+pub(super) struct Recognise;
+
+impl Visitor for Recognise {
+    type Error = std::convert::Infallible;
+
+    fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, Self::Error> {
+        leaf.sealed = place.selected && is_ciphertext(leaf);
+        Ok(Outcome::Value)
+    }
+
+    fn comment(&mut self, _: &mut Comment, _: &Place) -> Result<Option<Secret>, Self::Error> {
+        Ok(None)
+    }
+}
+
+/// Finds what is plaintext and should not be.
+pub(super) struct FindPlain(pub(super) Vec<(Path, Position)>);
+
+impl Visitor for FindPlain {
+    type Error = std::convert::Infallible;
+
+    fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, Self::Error> {
+        if place.selected && !leaf.sealed && !is_void(leaf) {
+            self.0.push((place.path.clone(), leaf.position));
+        }
+        Ok(Outcome::Value)
+    }
+
+    fn comment(&mut self, _: &mut Comment, _: &Place) -> Result<Option<Secret>, Self::Error> {
+        Ok(None)
+    }
+}
+
+/// Decrypts values and comments, and gathers the MAC.
+pub(super) struct Decrypt {
+    pub(super) cipher: Cipher,
+    pub(super) mac: Mac,
+    /// Values in clear where the rule wants ciphertext.
+    pub(super) plain: Vec<(Path, Position)>,
+}
+
+impl Decrypt {
+    fn decrypt(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, ValueError> {
+        let text = leaf.text.expose_text().ok_or(ValueError::NotEncrypted)?;
+        let (bytes, kind) = self.cipher.decrypt(text, &place.aad)?;
+        if kind == ValueType::Comment && place.home.is_list && is_comment_text(&bytes) {
+            return Ok(Outcome::Comment(bytes));
+        }
+        let (kind, text, normal) = Plain::read(kind, bytes)?;
+        if text.expose_text().is_none() {
+            return Err(ValueError::NotText);
+        }
+        self.mac.add_encrypted(normal.bytes.expose());
+        (leaf.kind, leaf.text) = (kind, text);
+        Ok(Outcome::Value)
+    }
+}
+
+impl Visitor for Decrypt {
+    type Error = OpenError;
+
+    fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, OpenError> {
+        if !place.selected {
+            if let Some(plain) = Plain::of_leaf(leaf) {
+                self.mac.add_clear(plain.bytes.expose());
+            }
+            return Ok(Outcome::Value);
+        }
+        if leaf.sealed {
+            let (path, position) = (&place.path, leaf.position);
+            let wrong = |fault| OpenError::Value {
+                path: path.clone(),
+                position,
+                fault,
+            };
+            return self.decrypt(leaf, place).map_err(wrong);
+        }
+        if !is_void(leaf) {
+            self.plain.push((place.path.clone(), leaf.position));
+        }
+        Ok(Outcome::Value)
+    }
+
+    /// A comment that does not decrypt stays as it is, as in SOPS: comments are not authenticated.
+    fn comment(
+        &mut self,
+        comment: &mut Comment,
+        place: &Place,
+    ) -> Result<Option<Secret>, OpenError> {
+        let text = comment.text.expose_text().filter(|_| place.selected);
+        let decrypted = text.and_then(|text| self.cipher.decrypt(text, place.comment_aad()).ok());
+        if let Some((text, _)) = decrypted.filter(|(text, _)| is_comment_text(text)) {
+            comment.text = text;
+        }
+        Ok(None)
+    }
+}

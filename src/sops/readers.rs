@@ -1,0 +1,125 @@
+//! Who can open a file: wrapping its data key for readers, and changing them.
+
+use jiff::Timestamp;
+
+use super::block::{FieldChange, Wrapped, key_fields};
+use super::encrypt::{Encrypt, Former};
+use super::open::Sealed;
+use super::opened::Opened;
+use super::seal::{Draft, SealError, verified_as};
+use super::source;
+use super::walk::walk;
+use crate::crypto::{DataKey, Recipient, shares, wrap};
+use crate::secret::Secret;
+
+/// Who shall be able to open a file: groups of recipients. With one group any of its recipients can;
+/// with several, one of each of as many groups as `threshold` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readers {
+    /// The recipients of each group, in the order of writing.
+    pub groups: Vec<Vec<Recipient>>,
+    /// How many groups are needed, at least two; `None` for all of them. Means nothing with one group.
+    pub threshold: Option<usize>,
+}
+
+impl Readers {
+    /// One group.
+    #[must_use]
+    pub fn one_group(recipients: &[Recipient]) -> Self {
+        Self {
+            groups: vec![recipients.to_vec()],
+            threshold: None,
+        }
+    }
+
+    pub(super) fn needed(&self) -> usize {
+        self.threshold.unwrap_or(self.groups.len())
+    }
+
+    /// Wraps `key`, or its shares, for everybody.
+    pub(super) fn wrap(&self, key: &DataKey) -> Result<Vec<Vec<Wrapped>>, SealError> {
+        if self.groups.is_empty() || self.groups.iter().any(Vec::is_empty) {
+            return Err(SealError::NoRecipient);
+        }
+        let shares = if self.groups.len() == 1 {
+            vec![key.secret().clone()]
+        } else {
+            shares::split(key.secret(), self.groups.len(), self.needed())
+                .map_err(|_| SealError::Threshold)?
+        };
+        let wrapped = |share: &Secret, recipient: &Recipient| {
+            Ok((recipient.to_string(), wrap(share, recipient)?))
+        };
+        self.groups
+            .iter()
+            .zip(&shares)
+            .map(|(group, share)| group.iter().map(|one| wrapped(share, one)).collect())
+            .collect()
+    }
+}
+
+impl Opened {
+    /// Seals the same values with a new data key for `readers`.
+    ///
+    /// # Errors
+    /// When the file has keys of other services, which cannot get the new data key.
+    pub fn rotate(&self, readers: &Readers, now: Timestamp) -> Result<Draft, SealError> {
+        self.sealed.refuse_foreign()?;
+        let key = DataKey::generate()?;
+        let metadata = &self.sealed.metadata;
+        let text = &self.sealed.text;
+        let mut sealing = Encrypt::new(text, &key, metadata.coverage, Former::default());
+        let mut after = self.documents.clone();
+        walk(&mut after, &metadata.rule, &mut sealing)?;
+        let mut changes = key_changes(&readers.wrap(&key)?, readers.needed());
+        changes.extend(sealing.renewal(now)?);
+        let text = source::replaced(&self.sealed, after, &changes)?;
+        verified_as(&self.sealed, &self.documents, &text, key)
+    }
+}
+
+impl Sealed {
+    /// The same file for other readers: only the wrapped keys change.
+    ///
+    /// # Errors
+    /// When a group is empty, the threshold is impossible, or the file has keys of other services.
+    pub fn rewrap(&self, key: &DataKey, readers: &Readers) -> Result<Draft, SealError> {
+        self.refuse_foreign()?;
+        let mut groups = readers.wrap(key)?;
+        if let ([group], [former]) = (groups.as_mut_slice(), self.metadata.groups.as_slice()) {
+            // Who can open it already keeps what was wrapped for him, so that nothing needless changes.
+            for (recipient, armored) in group {
+                let same = former.age.iter().find(|key| key.recipient == *recipient);
+                if let Some(same) = same {
+                    armored.clone_from(&same.armored);
+                }
+            }
+        }
+        let changes = key_changes(&groups, readers.needed());
+        let text = source::replaced(self, self.documents.clone(), &changes)?;
+        let sealed = Self::of(self.again(&text)?)?;
+        Ok(Draft {
+            sealed,
+            key: key.clone(),
+        })
+    }
+
+    fn refuse_foreign(&self) -> Result<(), SealError> {
+        let kinds = self.metadata.foreign();
+        if kinds.is_empty() {
+            return Ok(());
+        }
+        Err(SealError::Foreign { kinds })
+    }
+}
+
+/// The fields that say who can open a file, new; those of the other kind go.
+fn key_changes(groups: &[Vec<Wrapped>], needed: usize) -> Vec<FieldChange> {
+    let names = ["age", "key_groups", "shamir_threshold"];
+    let mut fields = key_fields(groups, needed);
+    let value = |name: &&'static str| {
+        let place = fields.iter().position(|(field, _)| field == name);
+        (*name, place.map(|place| fields.swap_remove(place).1))
+    };
+    names.iter().map(value).collect()
+}

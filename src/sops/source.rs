@@ -1,0 +1,200 @@
+//! Texts and their documents: the one place that knows in which dialect a text is read, which form a
+//! sealed file has, and how a file is put together from its values and its `sops` block.
+
+use super::block::{self, FieldChange};
+use super::open::{ReadError, Sealed};
+use crate::format::{self, EmitError, Format, Layout, yaml};
+use crate::secret::Secret;
+use crate::tree::{self, Map, Node};
+
+/// How a text is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// Environment documents: one document, and nothing that SOPS would move or expand.
+    Environment,
+    /// What SOPS takes.
+    Sops,
+}
+
+/// A text that was read.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) format: Format,
+    pub(super) dialect: Dialect,
+    /// What the spans of `documents` lie in.
+    pub(super) text: Secret,
+    pub(super) documents: Vec<Map>,
+}
+
+impl Source {
+    /// Reads a sealed file: a binary one is JSON.
+    pub(super) fn read(format: Format, dialect: Dialect, text: &Secret) -> Result<Self, ReadError> {
+        let form = sealed_form(format);
+        let source = Self::read_plain(form, dialect, text)?;
+        Ok(Self { format, ..source })
+    }
+
+    /// Reads a plaintext file.
+    pub(super) fn read_plain(
+        format: Format,
+        dialect: Dialect,
+        text: &Secret,
+    ) -> Result<Self, ReadError> {
+        if format == Format::Yaml && text.expose_text().is_none() {
+            return Err(ReadError::NotText);
+        }
+        let (text, documents) = match (format, dialect) {
+            (Format::Yaml, Dialect::Environment) => {
+                let map = yaml::parse(text.expose_text().unwrap_or_default())?;
+                (text.clone(), vec![map])
+            }
+            _ => (text.clone(), format::parse(format, text.expose())?),
+        };
+        Ok(Self {
+            format,
+            dialect,
+            text,
+            documents,
+        })
+    }
+}
+
+/// The format that a sealed file has in which plaintext of `format` is.
+pub(super) fn sealed_form(format: Format) -> Format {
+    match format {
+        Format::Binary => Format::Json,
+        other => other,
+    }
+}
+
+/// The plaintext file that `sealed` becomes when its values are `documents`.
+pub(super) fn plain_text(sealed: &Sealed, documents: &[Map]) -> Secret {
+    let text = match sealed.format {
+        Format::Binary => format::emit(Format::Binary, documents, Layout::default()),
+        format => {
+            let mut before = sealed.documents.clone();
+            sealed.block.put_back(&mut before);
+            format::rewrite(
+                format,
+                sealed.text.expose(),
+                &before,
+                documents,
+                Layout::default(),
+            )
+        }
+    };
+    debug_assert!(
+        text.is_ok(),
+        "what was read in a format can be written in it"
+    );
+    text.unwrap_or_else(|_| Secret::from_text(""))
+}
+
+/// The sealed file with other ciphertexts and other fields in its block: `after` are its documents,
+/// changed.
+pub(super) fn replaced(
+    sealed: &Sealed,
+    mut after: Vec<Map>,
+    changes: &[FieldChange],
+) -> Result<Secret, EmitError> {
+    let mut before = sealed.documents.clone();
+    sealed.block.put_back(&mut before);
+    sealed
+        .block
+        .changed(sealed.format, changes)
+        .put_back(&mut after);
+    let form = sealed_form(sealed.format);
+    let text = sealed.text.expose();
+    format::rewrite(form, text, &before, &after, Layout::default())
+}
+
+/// A sealed file made from the plaintext `source`: `after` are its documents, encrypted. The block comes
+/// last, in every document.
+pub(super) fn sealed_text(
+    source: &Source,
+    mut after: Vec<Map>,
+    block: &NewText,
+    layout: Layout,
+) -> Result<Secret, EmitError> {
+    let text = source.text.expose();
+    let form = sealed_form(source.format);
+    let is_block = |document: &Map| document.layout == tree::Layout::Block;
+    if form == Format::Yaml && source.documents.iter().all(is_block) {
+        let body = format::rewrite(form, text, &source.documents, &after, layout)?;
+        let lines = match block {
+            NewText::Lines(lines) => lines.clone(),
+            NewText::Fields(fields) => {
+                let root = Map {
+                    items: block::entries(form, fields.clone()),
+                    ..Map::default()
+                };
+                yaml::render(&root, 0, yaml::step_of(&source.documents))
+            }
+        };
+        return Ok(yaml::append_lines(&body, &lines));
+    }
+    let fields = match block {
+        NewText::Fields(fields) => fields.clone(),
+        NewText::Lines(lines) => fields_of(lines),
+    };
+    for document in &mut after {
+        document.items.extend(block::entries(form, fields.clone()));
+    }
+    match source.format {
+        // What is sealed as JSON was no JSON before.
+        Format::Binary => format::emit(form, &after, layout),
+        _ => format::rewrite(form, text, &source.documents, &after, layout),
+    }
+}
+
+/// The block of a file that is made from plaintext.
+pub(super) enum NewText {
+    /// Its fields.
+    Fields(Map),
+    /// Lines of YAML that stood in a file.
+    Lines(Secret),
+}
+
+/// The block of `sealed` with `changes`. In YAML its lines stay as they are, but for what differs.
+pub(super) fn renewed_block(
+    sealed: &Sealed,
+    changes: &[FieldChange],
+) -> Result<NewText, EmitError> {
+    if let Some(lines) = block_lines(sealed)
+        && let Ok(before) = yaml::parse(lines.expose_text().unwrap_or_default())
+    {
+        let mut after = before.clone();
+        block::change_root(&mut after, changes);
+        let text = lines.expose();
+        let layout = Layout::default();
+        let lines = format::rewrite(Format::Yaml, text, &[before], &[after], layout)?;
+        return Ok(NewText::Lines(lines));
+    }
+    let mut fields = sealed.block.map.clone();
+    block::change(&mut fields, changes);
+    Ok(NewText::Fields(block::without_places(fields)))
+}
+
+/// The lines of a YAML block as they stand in the file, each with a plain line feed.
+fn block_lines(sealed: &Sealed) -> Option<Secret> {
+    let source = sealed.text.expose_text()?;
+    let tree::Span { start, end } = sealed.block.span()?;
+    if sealed.format != Format::Yaml || sealed.documents.first()?.layout != tree::Layout::Block {
+        return None;
+    }
+    let start = source[..start].rfind('\n').map_or(0, |place| place + 1);
+    let end = source[end..]
+        .find('\n')
+        .map_or(source.len(), |length| end + length);
+    let lines = source[start..end].trim_end_matches('\r');
+    Some(Secret::from(format!("{}\n", lines.replace("\r\n", "\n"))))
+}
+
+fn fields_of(lines: &Secret) -> Map {
+    let root = lines.expose_text().and_then(|text| yaml::parse(text).ok());
+    let entry = root.as_ref().and_then(|root| root.entries().next());
+    match entry.map(|entry| &entry.value) {
+        Some(Node::Map(fields)) => block::without_places(fields.clone()),
+        _ => Map::default(),
+    }
+}
