@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Sealed::parse(format, text)  ─ tree(), metadata(), recipients() ─ no key needed
-//!   .data_key(&identities)     → DataKey
+//!   .data_key(&identities)     → DataKey, for environments
+//!   .unlock(&keys)             → DataKey, with keys of every kind and a reason for each that fails
 //!   .open(&key)                → Opened: every value decrypted, the MAC right
 //!   .open_partly(&key)         → Partly: also where plaintext stands among ciphertext
 //! Opened: tree() · text() the plaintext file · edit(&edits) → new plaintext · reseal(plaintext, now)
@@ -24,6 +25,7 @@ mod rule;
 mod seal;
 mod source;
 mod typed;
+mod unlock;
 mod walk;
 
 pub use edit::{ChangeError, Edit, EditError, edit};
@@ -33,6 +35,7 @@ pub use opened::{Opened, Partly};
 pub use readers::Readers;
 pub use rule::{InvalidRule, Rule};
 pub use seal::{Draft, SealError, Terms, seal, seal_for};
+pub use unlock::{GroupOutcome, KeyOutcome, UnlockError};
 
 pub(crate) use block::{int_node, map_of, text_node};
 
