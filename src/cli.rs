@@ -6,6 +6,7 @@
 mod args;
 mod command;
 mod document;
+mod editor;
 mod environ;
 mod error;
 mod findings;
@@ -16,6 +17,7 @@ mod project;
 mod readers;
 mod rules;
 mod sealed_env;
+mod sops;
 mod store;
 mod ui;
 
@@ -60,7 +62,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // No core dump and no debugger of the same user sees what is opened here.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let environ = Environ::of_process();
-    let (cli, matches) = match parse(&arguments.into_iter().collect::<Vec<_>>()) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(words) = sops::words(&arguments) {
+        return sops::run(environ, words);
+    }
+    let (cli, matches) = match parse(&arguments) {
         Ok(parsed) => parsed,
         Err(error) => return usage(&error),
     };
@@ -122,6 +128,7 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Outcome, CommandE
         Command::Key(args) => command::key::run(session, &args),
         Command::Rbac(args) => command::rbac::run(session, &args),
         Command::Cluster(args) => command::cluster::run(session, &args),
+        Command::Sops(args) => Ok(command::meta::drop_in(session, &args)),
         Command::Version(args) => command::meta::version(session, &args),
         Command::Help(args) => command::meta::help(session, &args),
         Command::Completion(args) => command::meta::completion(session, &args),

@@ -242,6 +242,32 @@ pub fn create(path: &Path, content: &Secret, mode: u32) -> Result<(), FileError>
     lock.sync()
 }
 
+/// Writes `content` into what is there and no regular file: a device, a pipe.
+///
+/// # Errors
+///
+/// [`FileError::Io`], also where nothing is.
+pub fn write_through(path: &Path, content: &Secret) -> Result<(), FileError> {
+    let mut file = File::options()
+        .write(true)
+        .open(path)
+        .map_err(FileError::io("write", path))?;
+    file.write_all(content.expose())
+        .map_err(FileError::io("write", path))
+}
+
+/// Makes a pipe with a name, mode 0600.
+///
+/// # Errors
+///
+/// [`FileError::Io`].
+pub fn create_pipe(path: &Path) -> Result<(), FileError> {
+    let kind = rustix::fs::FileType::Fifo;
+    let mode = rustix::fs::Mode::from_raw_mode(PRIVATE);
+    rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0)
+        .map_err(|errno| FileError::io("create", path)(errno.into()))
+}
+
 /// A synced temporary file in `directory` that holds `content`, mode 0600.
 fn filled(directory: &Path, content: &Secret) -> Result<tempfile::NamedTempFile, FileError> {
     let mut temporary = tempfile::Builder::new()

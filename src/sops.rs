@@ -14,6 +14,7 @@
 //! time is handed in, randomness comes from `crypto`. No error shows a value; each names the path.
 
 mod block;
+pub mod config;
 mod decrypt;
 mod edit;
 mod encrypt;

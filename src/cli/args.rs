@@ -182,6 +182,7 @@ pub(crate) enum Command {
     Key(command::key::KeyArgs),
     Rbac(command::rbac::RbacArgs),
     Cluster(command::cluster::ClusterArgs),
+    Sops(command::meta::SopsArgs),
     Version(command::meta::VersionArgs),
     Help(command::meta::HelpArgs),
     Completion(command::meta::CompletionArgs),

@@ -3,7 +3,7 @@
 //! Commands never print; they hand their words to [`Ui`], which decides on colour, symbols, quiet and
 //! questions. A reader that goes away (`| head`) ends the output quietly.
 
-mod ask;
+pub(crate) mod ask;
 pub(crate) mod progress;
 pub(crate) mod style;
 

@@ -37,10 +37,13 @@ enum Matcher {
     Names(Vec<String>),
     /// Anything else.
     Regex(Regex),
+    /// What is no regular expression, where SOPS takes it all the same.
+    Nothing,
 }
 
 impl Pattern {
-    fn new(text: &str) -> Result<Self, InvalidRule> {
+    /// Reads a pattern in the syntax of Go.
+    pub(super) fn new(text: &str) -> Result<Self, InvalidRule> {
         let matcher = match whole_names(text) {
             Some(names) => Matcher::Names(names),
             None => {
@@ -56,10 +59,12 @@ impl Pattern {
         })
     }
 
-    fn is_match(&self, text: &str) -> bool {
+    /// Whether it is found anywhere in `text`.
+    pub(super) fn is_match(&self, text: &str) -> bool {
         match &self.matcher {
             Matcher::Names(names) => names.iter().any(|name| name == text),
             Matcher::Regex(regex) => regex.is_match(text),
+            Matcher::Nothing => false,
         }
     }
 }
@@ -143,6 +148,48 @@ impl Rule {
             _ => return None,
         };
         Some(rule)
+    }
+
+    /// As [`Self::named`], but a pattern that is none matches nothing, as in SOPS; [`Self::is_broken`]
+    /// tells. `None` for a name that is no rule.
+    ///
+    /// # Errors
+    /// When a pattern is one, but needs too much memory to be followed.
+    #[must_use]
+    pub fn tolerant(name: &str, argument: &str) -> Option<Result<Self, InvalidRule>> {
+        let rule = Self::named(name, argument)?;
+        let Err(error) = rule else {
+            return Some(rule);
+        };
+        let is_one = go::translate(argument)
+            .is_some_and(|text| matches!(Regex::new(&text), Err(regex::Error::CompiledTooBig(_))));
+        if is_one {
+            return Some(Err(error));
+        }
+        let pattern = Pattern {
+            matcher: Matcher::Nothing,
+            text: argument.to_owned(),
+        };
+        Some(Ok(match name {
+            "unencrypted_regex" => Self::UnencryptedRegex(pattern),
+            "encrypted_regex" => Self::EncryptedRegex(pattern),
+            "unencrypted_comment_regex" => Self::UnencryptedCommentRegex(pattern),
+            _ => Self::EncryptedCommentRegex(pattern),
+        }))
+    }
+
+    /// Whether its pattern is no regular expression, so that it matches nothing.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        match self {
+            Self::UnencryptedSuffix(_) | Self::EncryptedSuffix(_) => false,
+            Self::UnencryptedRegex(pattern)
+            | Self::EncryptedRegex(pattern)
+            | Self::UnencryptedCommentRegex(pattern)
+            | Self::EncryptedCommentRegex(pattern) => {
+                matches!(pattern.matcher, Matcher::Nothing)
+            }
+        }
     }
 
     /// Name of the rule in the file.
@@ -253,6 +300,18 @@ mod tests {
             let (ours, plain) = (Pattern::new(&pattern).unwrap(), Regex::new(&pattern).unwrap());
             proptest::prop_assert_eq!(ours.is_match(&key), plain.is_match(&key));
         }
+    }
+
+    #[test]
+    fn a_broken_pattern_matches_nothing_where_sops_takes_it() {
+        let rule = Rule::tolerant("encrypted_regex", "(").unwrap().unwrap();
+        assert!(rule.is_broken() && !rule.hits_key("("));
+        assert_eq!((rule.name(), rule.argument()), ("encrypted_regex", "("));
+        let rule = Rule::tolerant("encrypted_regex", "a").unwrap().unwrap();
+        assert!(!rule.is_broken() && rule.hits_key("a"));
+        assert!(Rule::tolerant("regex", "a").is_none());
+        let big = "a{1000}".repeat(1000);
+        assert!(Rule::tolerant("encrypted_regex", &big).unwrap().is_err());
     }
 
     #[test]

@@ -23,8 +23,12 @@ mod run;
 #[cfg(test)]
 mod sandbox;
 #[cfg(test)]
+mod sops;
+#[cfg(test)]
 mod start;
 #[cfg(test)]
 mod terminal;
 #[cfg(test)]
 mod values;
+#[cfg(test)]
+mod vectors;

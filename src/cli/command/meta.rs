@@ -5,6 +5,7 @@ use clap_complete::Shell;
 
 use crate::cli::args::{Cli, OutputFormat};
 use crate::cli::error::{CommandError, EXIT_CODES, Exit};
+use crate::cli::sops;
 use crate::cli::{Outcome, Session};
 use crate::vocabulary::CLI_API_VERSION;
 
@@ -15,10 +16,31 @@ pub(crate) struct VersionArgs {}
 
 /// Explain a command, or the exit codes
 #[derive(Debug, Args)]
-#[command(before_help = "Examples:\n  sealctl help encrypt\n  sealctl help exit-codes")]
+#[command(
+    before_help = "Examples:\n  sealctl help encrypt\n  sealctl help exit-codes\n  sealctl help sops-compat"
+)]
 pub(crate) struct HelpArgs {
-    /// A command, or exit-codes
+    /// A command, exit-codes or sops-compat
     topic: Vec<String>,
+}
+
+/// Open, seal and change files as the command sops does
+///
+/// Takes the commands, flags, variables and exit codes of SOPS; `sealctl sops --help` lists them. A link
+/// called sops that leads to sealctl does the same.
+#[derive(Debug, Args)]
+#[command(
+    disable_help_flag = true,
+    before_help = "Examples:\n  sealctl sops decrypt secrets.yaml\n  ln -s \"$(command -v sealctl)\" ~/.local/bin/sops"
+)]
+pub(crate) struct SopsArgs {
+    /// Words of a command line of sops
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "WORDS"
+    )]
+    words: Vec<std::ffi::OsString>,
 }
 
 /// Print a completion script
@@ -88,9 +110,18 @@ pub(crate) fn help(session: &mut Session, args: &HelpArgs) -> Result<Outcome, Co
         session.ui.data(EXIT_CODES.as_bytes());
         return Ok(Outcome::Done);
     }
+    if args.topic == ["sops-compat"] {
+        session.ui.data(sops::SOPS_COMPAT.as_bytes());
+        return Ok(Outcome::Done);
+    }
     let text = find(&args.topic)?.render_long_help().to_string();
     session.ui.data(text.as_bytes());
     Ok(Outcome::Done)
+}
+
+/// `sops`, behind options of sealctl, which mean nothing to it.
+pub(crate) fn drop_in(session: &Session, args: &SopsArgs) -> Outcome {
+    Outcome::Status(sops::status(session.environ.clone(), &args.words))
 }
 
 /// `completion`.

@@ -17,7 +17,7 @@ const LIMIT: usize = 1 << 16;
 const INTERRUPT: u8 = 0x03;
 
 /// Asks on the controlling terminal and reads one line.
-pub(super) fn line(question: &str) -> io::Result<String> {
+pub(crate) fn line(question: &str) -> io::Result<String> {
     let terminal = open()?;
     rustix::io::write(&terminal, question.as_bytes())?;
     let answer = read_line(&terminal)?;
@@ -25,7 +25,7 @@ pub(super) fn line(question: &str) -> io::Result<String> {
 }
 
 /// As [`line`], without showing what is typed. After Ctrl-C, too, the terminal is as before.
-pub(super) fn hidden(question: &str) -> io::Result<Secret> {
+pub(crate) fn hidden(question: &str) -> io::Result<Secret> {
     let terminal = open()?;
     let before = rustix::termios::tcgetattr(&terminal)?;
     let mut silent = before.clone();

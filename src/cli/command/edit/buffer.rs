@@ -1,18 +1,16 @@
 //! The buffer of `edit`: a file in memory, and the editor that works on it.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::cli::Session;
 use crate::cli::document::{LONGEST, Source};
+use crate::cli::editor::{self, NoEditor};
 use crate::cli::error::{CommandError, Exit};
 use crate::digest::Digest;
 use crate::file::{self, Scratch};
 use crate::secret::Secret;
-
-/// Editors to try when no variable names one.
-const USUAL: [&str; 3] = ["vim", "nano", "vi"];
 
 /// A private copy that an editor may write. It stays behind unless it is discarded.
 pub(super) struct Buffer {
@@ -150,7 +148,7 @@ impl Buffer {
         let mut command = Command::new(program);
         command
             .args(arguments)
-            .args(quiet_flags(program))
+            .args(editor::quiet_flags(program))
             .arg(&self.path);
         command.env_remove("SOPS_AGE_KEY");
         let status = command.status().map_err(|error| {
@@ -210,43 +208,14 @@ impl Label {
     }
 }
 
-/// The editor's command line, split like a shell does.
+/// The editor's command line.
 fn editor(session: &Session) -> Result<Vec<OsString>, CommandError> {
     let variables = ["SOPS_EDITOR", "VISUAL", "EDITOR"];
-    if let Some((name, line)) = variables
-        .iter()
-        .find_map(|name| Some((name, session.environ.text(name)?)))
-    {
-        let words = shlex::split(line).ok_or_else(|| {
-            CommandError::usage(format!("{name} is no command line: a quote is not closed"))
-        })?;
-        return Ok(words.into_iter().map(OsString::from).collect());
-    }
-    let path = session.environ.raw("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = std::env::split_paths(path).collect();
-    let is_there = |name: &&str| {
-        folders
-            .iter()
-            .any(|folder| file::kind(&folder.join(name)) == Some(file::Kind::File))
-    };
-    let found = USUAL.iter().find(|name| is_there(name)).ok_or_else(|| {
-        CommandError::usage("no editor was found").fix("export EDITOR=\"code --wait\"")
-    })?;
-    Ok(vec![OsString::from(*found)])
-}
-
-/// Flags that keep an editor from leaving copies of the text elsewhere.
-fn quiet_flags(program: &std::ffi::OsStr) -> &'static [&'static str] {
-    let name = Path::new(program).file_name().unwrap_or_default();
-    match name.to_str() {
-        Some("vim" | "vi" | "view" | "gvim") => &[
-            "--cmd",
-            "set noswapfile nobackup nowritebackup noundofile viminfo=",
-        ],
-        Some("nvim") => &[
-            "--cmd",
-            "set noswapfile nobackup nowritebackup noundofile shada=",
-        ],
-        _ => &[],
-    }
+    editor::command_line(&session.environ, &variables).map_err(|error| {
+        let what = CommandError::usage(error.to_string());
+        match error {
+            NoEditor::NotFound => what.fix("export EDITOR=\"code --wait\""),
+            NoEditor::Quote(_) => what,
+        }
+    })
 }

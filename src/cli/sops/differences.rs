@@ -1,0 +1,35 @@
+//! What the drop-in does otherwise than SOPS, and why: the text of `sealctl help sops-compat`.
+
+/// The page.
+pub(crate) const SOPS_COMPAT: &str = "\
+sealctl sops, and sealctl called by the name sops, take the command line of SOPS 3.13.
+
+Not offered: publish, keyservice and remote key services. Keys of PGP are opened through gpg and
+never written; entries of other key services are kept as they are, and a new data key is refused
+where they would be lost.
+
+What differs, each time to lose less:
+
+    a file is replaced as a whole or not at all; SOPS truncates it and writes. Links are followed,
+        mode and owner are kept, and a file that somebody else changed meanwhile is not overwritten
+    a file that cannot be replaced by renaming (mounted alone, a closed directory) is refused
+    the formatting of YAML and JSON is kept: blank lines, quotes, indentation
+    a text of several lines that begins with a tab keeps its value in YAML; SOPS prints null
+    -0.0 that a rule leaves in clear can be read back; SOPS writes -0 and then refuses its own file
+    comments at the end of an INI section stay
+    a value with a nonce of another length than 32 bytes can be changed; SOPS crashes
+    a selection regex that is none is reported; SOPS ignores it without a word
+    a path that leads into a value, below a list by a name, or to a negative index is refused with
+        exit 7 or 91; SOPS crashes
+    set keeps whole numbers exact; SOPS makes every JSON number a float, so that 1000000 becomes 1e+06
+    set refuses an object in which a key stands twice; SOPS writes a file that it cannot read
+    edit -s saves what was changed; SOPS throws it away
+    edit with broken text returns to the editor and shows the error; what was typed stays
+    edit works in memory (a memory file system) where there is one
+    groups delete refuses an index that is none and the last group; SOPS crashes, or writes a file
+        that nobody can open
+    groups add refuses a recipient that is none; SOPS makes an empty group
+    a flag before the subcommand, which SOPS ignores in silence, is warned about
+    a mistyped command (sops decrpyt) is refused; SOPS opens an editor for a new file of that name
+    --version makes no network request
+";

@@ -1,0 +1,342 @@
+//! The seam to the SOPS library: every file is opened and sealed through here, and the errors of the
+//! library get the exit codes and words of SOPS here.
+
+use std::path::Path;
+
+use super::call::{Call, Stores};
+use super::failure::{Exit, Failure};
+use super::unlock;
+use crate::clock::{Clock as _, SystemClock};
+use crate::crypto::DataKey;
+use crate::crypto::mac::Coverage;
+use crate::format::Format;
+use crate::secret::Secret;
+use crate::sops::{
+    ChangeError, Draft, Edit, EditError, KeyError, KeyGroup, MacFault, OpenError, Opened,
+    ReadError, Readers, Rule, SealError, Sealed, Terms, seal_for,
+};
+
+/// Said of a file that has a `sops` entry already.
+const SEALED_ALREADY: &str = "\
+The file has an entry called \"sops\" at its root (or, in a flat format, entries that begin with
+\"sops_\"). Most often this means that it is sealed already. Files with such an entry cannot be sealed,
+since the keys to open them are kept there.
+
+If the file is not sealed, give that entry another name. To change a sealed file: sops edit";
+
+/// What a new file is made with.
+#[derive(Debug)]
+pub(super) struct NewFile {
+    /// Who can open it.
+    pub(super) readers: Readers,
+    /// What is encrypted, and how it is written.
+    pub(super) rule: Rule,
+    /// What the MAC covers.
+    pub(super) coverage: Coverage,
+}
+
+/// Whether a wrong MAC is a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MacPolicy {
+    /// It is.
+    Require,
+    /// `--ignore-mac`.
+    Ignore,
+}
+
+/// Reads a sealed file.
+///
+/// # Errors
+/// When it is not valid in its format, or its `sops` block is missing or wrong.
+pub(super) fn read(format: Format, text: &Secret, shown: &Path) -> Result<Sealed, Failure> {
+    Sealed::read(format, text).map_err(|error| Failure::generic(not_sealed(&error, shown)))
+}
+
+/// Why a file is no sealed one.
+pub(super) fn not_sealed(error: &ReadError, shown: &Path) -> String {
+    let shown = shown.display();
+    match error {
+        ReadError::NotSealed => "sops metadata not found".to_owned(),
+        ReadError::MetadataNotAMap { .. } => "Found sops entry that is not a mapping".to_owned(),
+        ReadError::NoRecipients { .. } => "No keys found in file".to_owned(),
+        error => format!("{shown}: {error}"),
+    }
+}
+
+/// Decrypts a sealed file with the identities of this user.
+///
+/// # Errors
+/// When the data key cannot be had, a value does not decrypt, or the MAC is wrong.
+pub(super) fn open(
+    call: &Call<'_>,
+    sealed: Sealed,
+    policy: MacPolicy,
+    shown: &Path,
+) -> Result<Opened, Failure> {
+    let key = unlock::data_key(call, &sealed)?;
+    open_with(sealed, &key, policy, shown)
+}
+
+/// Decrypts a sealed file with its data key.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn open_with(
+    sealed: Sealed,
+    key: &DataKey,
+    policy: MacPolicy,
+    shown: &Path,
+) -> Result<Opened, Failure> {
+    let partly = sealed
+        .open_partly(key)
+        .map_err(|error| not_opened(&error, shown))?;
+    if let Some((path, position)) = partly.plain.into_iter().next() {
+        return Err(not_opened(&OpenError::PlainLeaf { path, position }, shown));
+    }
+    match partly.mac {
+        Err(fault) if policy == MacPolicy::Require => {
+            Err(not_opened(&OpenError::Mac(fault), shown))
+        }
+        Ok(()) | Err(_) => Ok(partly.opened),
+    }
+}
+
+fn not_opened(error: &OpenError, shown: &Path) -> Failure {
+    let file = shown.display();
+    match error {
+        OpenError::Value { .. } => {
+            let text = format!("Error decrypting tree: {file}: {error}");
+            Failure::new(Exit::Decrypt, text)
+        }
+        OpenError::PlainLeaf { .. } => {
+            let text = format!(
+                "Error decrypting tree: {file}: {error} and does not match sops' data format"
+            );
+            Failure::new(Exit::Decrypt, text)
+        }
+        OpenError::Mac(fault) => {
+            let text = match fault {
+                MacFault::Missing => format!("MAC mismatch. {file} has no MAC"),
+                MacFault::Damaged => format!("Cannot decrypt MAC of {file}: {fault}"),
+                MacFault::Mismatch => format!("MAC mismatch. {file}: {fault}"),
+            };
+            Failure::new(Exit::Mac, text)
+        }
+    }
+}
+
+/// The plaintext as it is printed: with the layout of the sealed file, or in another format, or as an
+/// indentation that was asked for wants it.
+///
+/// # Errors
+/// When the format cannot hold the values.
+pub(super) fn plain(
+    opened: &Opened,
+    stores: &Stores,
+    indent_typed: bool,
+) -> Result<Secret, Failure> {
+    if opened.sealed().format() == stores.output && !indent_typed {
+        return Ok(opened.text());
+    }
+    opened
+        .emit(stores.output, stores.layout)
+        .map_err(|error| Failure::new(Exit::Emit, format!("Error dumping file: {error}")))
+}
+
+/// Seals `plain` as a new file.
+///
+/// # Errors
+/// When it is not valid in its format or sealed already, or cannot be expressed in the other one.
+pub(super) fn seal(
+    plain: &Secret,
+    stores: &Stores,
+    new: &NewFile,
+    shown: &Path,
+) -> Result<Draft, Failure> {
+    let (format, plain) = converted(plain, stores, shown)?;
+    let terms = Terms {
+        rule: new.rule.clone(),
+        coverage: new.coverage,
+        layout: stores.layout,
+    };
+    seal_for(format, &plain, &new.readers, &terms, SystemClock.now().wall)
+        .map_err(|error| not_made(&error, shown))
+}
+
+/// `plain` in the format of the output.
+fn converted(plain: &Secret, stores: &Stores, shown: &Path) -> Result<(Format, Secret), Failure> {
+    if stores.input == Format::Yaml && plain.is_empty() {
+        let text = "File cannot be completely empty, it must contain at least one document";
+        return Err(Failure::new(Exit::Empty, text));
+    }
+    if stores.input == stores.output {
+        return Ok((stores.input, plain.clone()));
+    }
+    let documents = crate::format::parse(stores.input, plain.expose())
+        .map_err(|error| unreadable(&error.into(), shown))?;
+    let text = crate::format::emit(stores.output, &documents, stores.layout);
+    let text =
+        text.map_err(|error| Failure::new(Exit::Emit, format!("Could not marshal tree: {error}")))?;
+    Ok((stores.output, text))
+}
+
+/// A plaintext file that is not valid.
+fn unreadable(error: &ReadError, shown: &Path) -> Failure {
+    let text = format!("Error unmarshalling file: {}: {error}", shown.display());
+    Failure::new(Exit::Read, text)
+}
+
+fn not_made(error: &SealError, shown: &Path) -> Failure {
+    match error {
+        SealError::SealedAlready { document: 0, .. } => {
+            Failure::new(Exit::SealedAlready, SEALED_ALREADY)
+        }
+        SealError::SealedAlready { .. } => Failure::new(
+            Exit::Emit,
+            format!("Could not marshal tree: {}: {error}", shown.display()),
+        ),
+        SealError::NoRecipient => {
+            Failure::generic("Could not generate data key: [empty key group provided]")
+        }
+        SealError::Threshold | SealError::Wrap(_) | SealError::Foreign { .. } => {
+            Failure::generic(format!("Could not generate data key: [{error}]"))
+        }
+        SealError::Emit(error) => {
+            Failure::new(Exit::Emit, format!("Could not marshal tree: {error}"))
+        }
+        SealError::Read(error) => unreadable(error, shown),
+        SealError::Randomness(_) => Failure::generic(error.to_string()),
+        SealError::Unopenable(_) | SealError::Unfaithful => Failure::new(
+            Exit::Encrypt,
+            format!("Error encrypting tree: {}: {error}", shown.display()),
+        ),
+    }
+}
+
+/// The sealed file with `plain`, a changed version of its text, in it.
+///
+/// # Errors
+/// As [`seal`].
+pub(super) fn reseal(opened: &Opened, plain: &Secret, shown: &Path) -> Result<Draft, Failure> {
+    opened
+        .reseal(plain, SystemClock.now().wall)
+        .map_err(|error| not_made(&error, shown))
+}
+
+/// The sealed file with one value changed in its first document.
+///
+/// # Errors
+/// When the change cannot be made.
+pub(super) fn change(opened: &Opened, edit: Edit, shown: &Path) -> Result<Draft, Failure> {
+    let changed = opened.change(&[edit], SystemClock.now().wall);
+    changed.map_err(|error| match error {
+        ChangeError::Seal(error) => not_made(&error, shown),
+        ChangeError::Edit(EditError::Metadata) => Failure::new(Exit::SealedAlready, SEALED_ALREADY),
+        ChangeError::Edit(EditError::Emit(error)) => {
+            Failure::new(Exit::Emit, format!("Could not marshal tree: {error}"))
+        }
+        ChangeError::Edit(error) => {
+            Failure::new(Exit::SetPath, format!("{}: {error}", shown.display()))
+        }
+    })
+}
+
+/// The same values with a new data key for `readers`.
+///
+/// # Errors
+/// When a key of another service would be lost.
+pub(super) fn rotate(opened: &Opened, readers: &Readers, shown: &Path) -> Result<Draft, Failure> {
+    opened
+        .rotate(readers, SystemClock.now().wall)
+        .map_err(|error| not_made(&error, shown))
+}
+
+/// The same file for other readers.
+///
+/// # Errors
+/// When the new readers are impossible, or a key of another service would be lost.
+pub(super) fn rewrap(
+    sealed: &Sealed,
+    key: &DataKey,
+    readers: &Readers,
+    shown: &Path,
+) -> Result<Draft, Failure> {
+    sealed
+        .rewrap(key, readers)
+        .map_err(|error| not_made(&error, shown))
+}
+
+/// The text of a sealed file, in another format where one is wanted.
+///
+/// # Errors
+/// When that format cannot hold it.
+pub(super) fn sealed_text(draft: &Draft, stores: &Stores, shown: &Path) -> Result<Secret, Failure> {
+    if draft.sealed.format() == stores.output {
+        return Ok(draft.sealed.text().clone());
+    }
+    // The values are sealed once more in the other format: SOPS would reuse the data key.
+    let metadata = draft.sealed.metadata();
+    let opened = open_with(draft.sealed.clone(), &draft.key, MacPolicy::Require, shown)?;
+    let stores = Stores {
+        input: draft.sealed.format(),
+        ..*stores
+    };
+    let plain = opened.text();
+    let new = NewFile {
+        readers: unlock::readers_of(&draft.sealed)?,
+        rule: metadata.rule.clone(),
+        coverage: metadata.coverage,
+    };
+    let made = seal(&plain, &stores, &new, shown)?;
+    Ok(made.sealed.text().clone())
+}
+
+/// What is said when the data key cannot be had.
+pub(super) fn no_key(sealed: &Sealed, error: &KeyError, tried: &str) -> Failure {
+    let groups = &sealed.metadata().groups;
+    let opened = match error {
+        KeyError::Groups { opened, .. } => opened.clone(),
+        _ => vec![false; groups.len()],
+    };
+    let mut lines = vec![
+        "Failed to get the data key required to decrypt the SOPS file.".to_owned(),
+        String::new(),
+    ];
+    for (place, (group, opened)) in groups.iter().zip(opened).enumerate() {
+        if opened {
+            lines.push(format!("Group {place}: SUCCESS"));
+        } else {
+            lines.push(format!("Group {place}: FAILED"));
+            lines.extend(failed_keys(group, error, tried));
+        }
+        lines.push(String::new());
+    }
+    lines.push(match error {
+        KeyError::Groups { opened, wanted } => format!(
+            "The file needs {wanted} of its {} key groups; {} could be opened.",
+            opened.len(),
+            opened.iter().filter(|opened| **opened).count()
+        ),
+        error => format!("{error}."),
+    });
+    Failure::new(Exit::NoKey, lines.join("\n"))
+}
+
+/// The keys of a group that could not be opened, each with the reason.
+fn failed_keys(group: &KeyGroup, error: &KeyError, tried: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for key in &group.age {
+        lines.push(format!("  {}: FAILED", key.recipient));
+        let why = match error {
+            KeyError::Damaged { recipient, fault } if *recipient == key.recipient => {
+                fault.to_string()
+            }
+            _ => format!("no identity opens it\n{tried}"),
+        };
+        lines.extend(why.lines().map(|line| format!("    - | {line}")));
+    }
+    let pgp = group.pgp.iter().map(|key| key.fingerprint.as_str());
+    let names = pgp.chain(group.foreign.iter().copied());
+    lines.extend(names.map(|name| format!("  {name}: FAILED")));
+    lines
+}

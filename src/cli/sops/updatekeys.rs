@@ -1,0 +1,178 @@
+//! `updatekeys`: the keys of sealed files, brought up to the configuration. Nothing else changes.
+
+use std::io::BufRead as _;
+use std::path::Path;
+
+use super::call::{Call, Input, absolute};
+use super::engine;
+use super::failure::{Failure, go_words};
+use super::settings::Settings;
+use super::{output, unlock};
+use crate::file::{self, Kind};
+use crate::format::Format;
+use crate::sops::Sealed;
+use crate::sops::config::MasterKey;
+
+/// `updatekeys`.
+pub(super) fn updatekeys(call: &mut Call<'_>) -> Result<(), Failure> {
+    let settings = Settings::load(call)?;
+    if settings.path().is_none() {
+        return Err(Failure::generic("config file not found"));
+    }
+    if call.own.arguments.is_empty() {
+        return Err(Failure::new(
+            super::failure::Exit::NoFile,
+            "Error: no file specified",
+        ));
+    }
+    let files = call.own.arguments.clone();
+    if let [file] = &files[..] {
+        return update(call, &settings, &absolute(file)?);
+    }
+    let mut failed = 0;
+    for file in &files {
+        let done = absolute(file).and_then(|file| update(call, &settings, &file));
+        if let Err(failure) = done {
+            call.ui.status(failure.text());
+            failed += 1;
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        count => Err(Failure::generic(format!("failed updating {count} key(s)"))),
+    }
+}
+
+fn update(call: &mut Call<'_>, settings: &Settings, file: &Path) -> Result<(), Failure> {
+    let shown = file.display();
+    match file::kind(file) {
+        None => {
+            let error = file::canonical(file).err();
+            let why = error.map(|error| go_words(file.as_os_str(), &error));
+            let why = why.unwrap_or_default();
+            let why = why.strip_prefix("open ").unwrap_or(&why);
+            return Err(Failure::generic(format!("stat {why}")));
+        }
+        Some(Kind::Directory) => {
+            return Err(Failure::generic("can't operate on a directory"));
+        }
+        Some(Kind::File | Kind::Other) => {}
+    }
+    call.ui.status(&format!("Syncing keys for file {shown}"));
+    let rule = settings.rule_for(file)?.ok_or_else(|| {
+        let text = "The config file .sops.yaml does not contain any creation rule";
+        Failure::generic(text)
+    })?;
+    let wanted = rule
+        .groups()
+        .map_err(|error| Failure::generic(error.to_string()))?;
+    let word = call.own.text("input-type");
+    let format = word
+        .and_then(|word| Format::from_word(&word))
+        .unwrap_or_else(|| Format::of_file_name(&file.to_string_lossy()));
+    let input = Input::File(file.to_owned());
+    let loaded = output::load(&input)?;
+    let sealed = engine::read(format, loaded.content(), file)?;
+    let present = keys(&sealed);
+    let Some(changes) = difference(&present, &names(&wanted)) else {
+        let text = format!("File {shown} already up to date");
+        call.ui.status(&text);
+        return Ok(());
+    };
+    let head = "The following changes will be made to the file's groups:\n";
+    call.ui.data(format!("{head}{changes}").as_bytes());
+    if !call.own.is_on("yes") && !agreed(call)? {
+        call.ui.status(&format!("File {shown} left unchanged"));
+        return Ok(());
+    }
+    let kept = sealed.metadata().threshold.filter(|_| present.len() > 1);
+    let threshold = kept.and_then(|number| i64::try_from(number).ok());
+    let readers = unlock::to_readers(wanted, threshold.unwrap_or(0))?;
+    let key = unlock::data_key(call, &sealed)?;
+    let draft = engine::rewrap(&sealed, &key, &readers, file)?;
+    output::replace(file, &loaded, draft.sealed.text())?;
+    call.ui
+        .status(&format!("File {shown} synced with new keys"));
+    Ok(())
+}
+
+/// Asks on standard output and reads the answer from standard input, as SOPS does.
+fn agreed(call: &mut Call<'_>) -> Result<bool, Failure> {
+    call.ui.data(b"Is this okay? (y/n):");
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    match read {
+        Ok(0) => Err(Failure::generic("EOF")),
+        Ok(_) => Ok(matches!(answer.trim(), "y" | "Y" | "yes")),
+        Err(error) => Err(Failure::generic(error.to_string())),
+    }
+}
+
+/// The keys of each group of a sealed file.
+fn keys(sealed: &Sealed) -> Vec<Vec<String>> {
+    let groups = sealed.metadata().groups.iter().map(|group| {
+        let age = group.age.iter().map(|key| key.recipient.clone());
+        let pgp = group.pgp.iter().map(|key| key.fingerprint.clone());
+        let others = group.foreign.iter().map(|name| (*name).to_owned());
+        age.chain(pgp).chain(others).collect()
+    });
+    groups.collect()
+}
+
+fn names(groups: &[Vec<MasterKey>]) -> Vec<Vec<String>> {
+    let name = |key: &MasterKey| match key.service {
+        "age" | "pgp" => key.name.clone(),
+        service => format!("{service} {}", key.name),
+    };
+    groups
+        .iter()
+        .map(|group| group.iter().map(name).collect())
+        .collect()
+}
+
+/// What stays, comes and goes in each group; `None` when nothing comes or goes.
+fn difference(present: &[Vec<String>], wanted: &[Vec<String>]) -> Option<String> {
+    let mut text = String::new();
+    let mut changes = false;
+    let none = Vec::new();
+    for place in 0..present.len().max(wanted.len()) {
+        let ours = present.get(place).unwrap_or(&none);
+        let theirs = wanted.get(place).unwrap_or(&none);
+        text.push_str("Group ");
+        text.push_str(&(place + 1).to_string());
+        text.push('\n');
+        let kept = ours.iter().filter(|key| theirs.contains(key));
+        let added = theirs.iter().filter(|key| !ours.contains(key));
+        let removed = ours.iter().filter(|key| !theirs.contains(key));
+        let mark = |mark: &'static str| move |key: &String| format!("{mark} {key}\n");
+        let kept: String = kept.map(mark("   ")).collect();
+        let changed: String = added
+            .map(mark("+++"))
+            .chain(removed.map(mark("---")))
+            .collect();
+        changes |= !changed.is_empty();
+        text.push_str(&kept);
+        text.push_str(&changed);
+    }
+    changes.then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn groups(text: &[&[&str]]) -> Vec<Vec<String>> {
+        let group = |group: &&[&str]| group.iter().map(|key| (*key).to_owned()).collect();
+        text.iter().map(group).collect()
+    }
+
+    #[test]
+    fn the_difference_shows_every_group_and_is_none_when_nothing_comes_or_goes() {
+        let (one, two) = (groups(&[&["a", "b"]]), groups(&[&["b", "c"], &["d"]]));
+        assert_eq!(
+            difference(&one, &two).unwrap(),
+            "Group 1\n    b\n+++ c\n--- a\nGroup 2\n+++ d\n"
+        );
+        assert_eq!(difference(&one, &groups(&[&["b", "a"]])), None);
+    }
+}

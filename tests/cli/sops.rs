@@ -1,0 +1,300 @@
+//! The drop-in where the vectors do not reach: what it refuses, what it warns about, and that nothing
+//! is lost or left behind.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "makes links and looks at what is left"
+)]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use crate::sandbox::{CANARY, Ran, Sandbox, assert_hides, recipient};
+use crate::terminal::on_terminal;
+
+/// A sandbox with a sealed `s.yaml`, which holds the canary.
+fn sealed() -> Sandbox {
+    let sandbox = Sandbox::empty();
+    sandbox.write("s.yaml", format!("# note\na: 1\n\nsecret: {CANARY}\n"));
+    let alice = recipient("alice");
+    sandbox
+        .run(&["sops", "encrypt", "-i", "--age", &alice, "s.yaml"])
+        .ok();
+    assert!(!sandbox.read("s.yaml").contains(CANARY));
+    sandbox
+}
+
+fn edit(sandbox: &Sandbox, body: &str) -> Ran {
+    let editor = sandbox.script("editor", &format!("for f; do :; done\n{body}"));
+    let variables = [("SOPS_EDITOR", editor.as_os_str())];
+    sandbox.run_as(&["sops", "edit", "s.yaml"], "", &variables)
+}
+
+/// Where `edit` says that what was typed is kept.
+fn kept(text: &str) -> &str {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("What was typed is kept in "));
+    line.unwrap_or_else(|| panic!("nothing is kept:\n{text}"))
+        .trim()
+}
+
+/// The plaintext of `s.yaml`.
+fn opened(sandbox: &Sandbox) -> String {
+    sandbox.run(&["sops", "decrypt", "s.yaml"]).ok().stdout
+}
+
+#[test]
+fn a_link_called_sops_is_sops() {
+    let sandbox = sealed();
+    let link = sandbox.path("sops");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_sealctl"), &link).unwrap();
+    let run = |words: &[&str]| {
+        let mut command = Command::new(&link);
+        sandbox.enter(&mut command);
+        let output = command.args(words).output().unwrap();
+        assert!(output.status.success(), "{words:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(run(&["--version"]).starts_with("sops 3.13.3 (sealctl "));
+    assert_eq!(run(&["-d", "--extract", "[\"a\"]", "s.yaml"]), "1\n");
+    assert_eq!(run(&["decrypt", "s.yaml"]), opened(&sandbox));
+    assert_eq!(
+        run(&["decrypt", "s.yaml"]),
+        format!("# note\na: 1\n\nsecret: {CANARY}\n")
+    );
+}
+
+#[test]
+fn what_is_not_offered_or_mistyped_is_refused_with_one_line() {
+    let sandbox = sealed();
+    for verb in ["publish", "keyservice"] {
+        let ran = sandbox.refuses(&["sops", verb], 1, &[verb, "not offered"]);
+        assert_eq!(ran.stderr.lines().count(), 1);
+    }
+    sandbox.refuses(&["sops", "decrpyt"], 1, &["did you mean decrypt?"]);
+    sandbox.refuses(
+        &["sops", "decrypt", "--nope", "s.yaml"],
+        1,
+        &["-nope", "USAGE"],
+    );
+    sandbox.refuses(
+        &["sops", "-r", "--add-age", "x", "none.yaml"],
+        49,
+        &["none.yaml"],
+    );
+    sandbox.refuses(
+        &["sops", "groups", "delete", "-f", "s.yaml", "0"],
+        1,
+        &["nobody"],
+    );
+    sandbox.refuses(
+        &["sops", "groups", "delete", "-f", "s.yaml", "7"],
+        1,
+        &["7"],
+    );
+    sandbox.refuses(
+        &["sops", "groups", "add", "-f", "s.yaml", "--age", "age1x"],
+        1,
+        &["age1x"],
+    );
+}
+
+#[test]
+fn a_path_that_does_not_fit_is_refused_where_sops_crashes() {
+    let sandbox = sealed();
+    for path in ["[\"a\"][\"x\"]", "[\"a\"][-1]", "[]", "[\"a\"][0]"] {
+        let ran = sandbox.run(&["sops", "decrypt", "--extract", path, "s.yaml"]);
+        assert!(matches!(ran.code, 1 | 91), "{path}: {}", ran.code);
+    }
+    sandbox.refuses(&["sops", "set", "s.yaml", "", "1"], 7, &["index"]);
+    sandbox.refuses(&["sops", "set", "s.yaml", "[-1]", "1"], 7, &["index"]);
+    sandbox.refuses(
+        &["sops", "set", "s.yaml", "[\"b\"]", "{\"x\":1,\"x\":2}"],
+        7,
+        &["twice"],
+    );
+}
+
+#[test]
+fn a_flag_before_the_subcommand_is_warned_about() {
+    let sandbox = sealed();
+    let ran = sandbox.run(&["sops", "--output-type", "json", "decrypt", "s.yaml"]);
+    assert_eq!(
+        ran.ok().says(&["--output-type", "no effect"]).stdout,
+        opened(&sandbox)
+    );
+}
+
+#[test]
+fn a_closed_folder_leaves_the_file_as_it_was() {
+    let sandbox = sealed();
+    if fs::write("/proc/self/comm", "").is_err() || is_root() {
+        return;
+    }
+    let before = sandbox.read("s.yaml");
+    let close =
+        |mode| fs::set_permissions(sandbox.root(), fs::Permissions::from_mode(mode)).unwrap();
+    close(0o555);
+    let ran = sandbox.run(&["sops", "set", "s.yaml", "[\"a\"]", "2"]);
+    close(0o755);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert_eq!(sandbox.read("s.yaml"), before);
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[test]
+fn links_are_followed_and_the_mode_is_kept() {
+    let sandbox = sealed();
+    let (file, link) = (sandbox.path("s.yaml"), sandbox.path("link.yaml"));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    sandbox
+        .run(&["sops", "set", "link.yaml", "[\"a\"]", "2"])
+        .ok();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o640
+    );
+    assert!(opened(&sandbox).contains("a: 2"));
+}
+
+#[test]
+fn a_device_is_written_to() {
+    let sandbox = sealed();
+    sandbox
+        .run(&["sops", "decrypt", "--output", "/dev/null", "s.yaml"])
+        .ok();
+    let ran = sandbox.run(&["sops", "decrypt", "--output", "/dev/stdout", "s.yaml"]);
+    assert_eq!(ran.ok().stdout, opened(&sandbox));
+}
+
+#[test]
+fn an_edit_changes_one_line_and_leaves_no_copy() {
+    let sandbox = sealed();
+    let place = sandbox.path("place");
+    let body = format!(
+        "sed -i 's/a: 1/a: 2/' \"$f\"; echo \"$f\" > {}",
+        place.display()
+    );
+    let ran = edit(&sandbox, &body).ok();
+    assert_hides(&ran, CANARY);
+    assert_eq!(
+        opened(&sandbox),
+        format!("# note\na: 2\n\nsecret: {CANARY}\n")
+    );
+    let buffer = sandbox.read("place");
+    assert!(buffer.trim().ends_with("/s.yaml"));
+    assert!(!fs::exists(buffer.trim()).unwrap());
+}
+
+#[test]
+fn text_that_cannot_be_sealed_is_kept_and_the_file_untouched() {
+    let sandbox = sealed();
+    let before = sandbox.read("s.yaml");
+    let ran = edit(&sandbox, "echo 'typed: [' >> \"$f\"");
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert_hides(&ran, CANARY);
+    let typed = fs::read_to_string(kept(&ran.stderr)).unwrap();
+    assert!(typed.contains("typed: ["));
+    fs::remove_dir_all(std::path::Path::new(kept(&ran.stderr)).parent().unwrap()).unwrap();
+    assert_eq!(sandbox.read("s.yaml"), before);
+}
+
+#[test]
+fn on_a_terminal_broken_text_returns_to_the_editor_with_nothing_lost() {
+    let sandbox = sealed();
+    let marker = sandbox.path("marker");
+    let body = format!(
+        "for f; do :; done\nif [ -e {0} ]; then sed -i 's/: \\[/: []/' \"$f\"; else touch {0}; echo 'typed: [' >> \"$f\"; fi",
+        marker.display()
+    );
+    let editor = sandbox.script("editor", &body);
+    let line = format!("{} sops edit s.yaml", env!("CARGO_BIN_EXE_sealctl"));
+    let answers = [("Press Enter", "\n")];
+    let (code, seen) = on_terminal(&sandbox, &line, editor.as_os_str(), &answers);
+    assert_eq!(code, 0, "{seen}");
+    assert!(opened(&sandbox).contains("typed: []"));
+}
+
+#[test]
+fn the_second_of_two_writers_is_told_and_loses_nothing() {
+    let sandbox = sealed();
+    let other = format!(
+        "{} sops set s.yaml '[\"other\"]' 7",
+        env!("CARGO_BIN_EXE_sealctl")
+    );
+    let ran = edit(&sandbox, &format!("sed -i 's/a: 1/a: 2/' \"$f\"; {other}"));
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("was changed by another program"));
+    let typed = fs::read_to_string(kept(&ran.stderr)).unwrap();
+    assert!(typed.contains("a: 2"));
+    fs::remove_dir_all(std::path::Path::new(kept(&ran.stderr)).parent().unwrap()).unwrap();
+    let text = opened(&sandbox);
+    assert!(text.contains("other: 7") && text.contains("a: 1"));
+}
+
+#[test]
+fn show_master_keys_saves_what_was_typed() {
+    let sandbox = sealed();
+    let editor = sandbox.script("editor", "for f; do :; done\nsed -i 's/a: 1/a: 2/' \"$f\"");
+    let variables = [("EDITOR", editor.as_os_str())];
+    let ran = sandbox.run_as(&["sops", "edit", "-s", "s.yaml"], "", &variables);
+    ran.ok().says(&[&recipient("alice")]);
+    assert!(opened(&sandbox).contains("a: 2"));
+}
+
+#[test]
+fn visual_is_not_looked_at() {
+    let sandbox = sealed();
+    let variables = [
+        ("VISUAL", OsStr::new("true")),
+        ("EDITOR", OsStr::new("false")),
+    ];
+    let ran = sandbox.run_as(&["sops", "s.yaml"], "", &variables);
+    assert_eq!(ran.code, 201, "{}", ran.stderr);
+}
+
+#[test]
+fn a_command_gets_the_values_and_its_end_is_passed_on() {
+    let sandbox = sealed();
+    let ran = sandbox.run(&["sops", "exec-env", "s.yaml", "echo \"$a\"; exit 5"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (5, "1\n"));
+    let ran = sandbox.run(&["sops", "exec-env", "s.yaml", "kill -9 $$"]);
+    assert_eq!(ran.code, 255);
+    let ran = sandbox.run(&["sops", "exec-file", "s.yaml", "cat {}; echo {} >&2"]);
+    let ran = ran.ok();
+    assert_eq!(ran.stdout, opened(&sandbox));
+    let place = ran.stderr.trim();
+    assert!(place.ends_with("/tmp-file") && !fs::exists(place).unwrap());
+    sandbox.run(&["sops", "exec-file", "s.yaml", "true"]).ok();
+}
+
+#[test]
+fn set_keeps_whole_numbers_and_compares_them_when_idempotent() {
+    let sandbox = sealed();
+    let set = [
+        "sops",
+        "set",
+        "--idempotent",
+        "s.yaml",
+        "[\"big\"]",
+        "1000000",
+    ];
+    sandbox.run(&set).ok();
+    let before = sandbox.read("s.yaml");
+    sandbox.run(&set).ok();
+    assert_eq!(sandbox.read("s.yaml"), before);
+    assert!(opened(&sandbox).contains("big: 1000000"));
+}
+
+#[test]
+fn the_page_of_differences_is_there() {
+    let page = Sandbox::empty().run(&["help", "sops-compat"]).ok().stdout;
+    assert!(page.contains("edit -s") && page.contains("publish"));
+}
