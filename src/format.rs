@@ -9,13 +9,18 @@ use std::fmt;
 use crate::secret::Secret;
 use crate::tree::{Map, Path, Position, Span};
 
+pub mod binary;
+pub mod dotenv;
 pub mod flat;
+pub mod ini;
 pub mod json;
 mod locate;
 pub mod number;
 pub mod scalar;
 #[cfg(test)]
 mod shape;
+mod sink;
+mod untyped;
 pub mod yaml;
 
 /// The format of a file.
@@ -158,7 +163,10 @@ pub enum EmitError {
 pub fn parse(format: Format, text: &[u8]) -> Result<Vec<Map>, SyntaxError> {
     match format {
         Format::Json => Ok(vec![json::parse(text)?]),
-        Format::Yaml | Format::Dotenv | Format::Ini | Format::Binary => {
+        Format::Dotenv => Ok(vec![dotenv::parse(text)?]),
+        Format::Ini => Ok(vec![ini::parse(text)?]),
+        Format::Binary => Ok(vec![binary::parse(text)]),
+        Format::Yaml => {
             let not_text = SyntaxError {
                 position: Position { line: 1, column: 1 },
                 fault: Fault::Malformed("the text is not UTF-8"),
@@ -176,7 +184,10 @@ pub fn parse(format: Format, text: &[u8]) -> Result<Vec<Map>, SyntaxError> {
 pub fn emit(format: Format, documents: &[Map], layout: Layout) -> Result<Secret, EmitError> {
     match format {
         Format::Json => json::emit(documents, layout),
-        Format::Yaml | Format::Dotenv | Format::Ini | Format::Binary => {
+        Format::Dotenv => dotenv::emit(documents),
+        Format::Ini => ini::emit(documents),
+        Format::Binary => binary::content(documents).cloned(),
+        Format::Yaml => {
             let step = match layout.indent {
                 Some(indent) if indent < 0 => return Err(EmitError::NegativeIndent(format)),
                 Some(2..=9) => layout

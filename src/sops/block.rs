@@ -215,7 +215,7 @@ fn unflattened<'a>(
     let pairs = entries.filter_map(|entry| {
         let name = entry.key.strip_prefix(prefix)?;
         match &entry.value {
-            Node::Leaf(leaf) => Some((name.to_owned(), leaf.text.clone())),
+            Node::Leaf(leaf) => Some((name, leaf)),
             _ => None,
         }
     });

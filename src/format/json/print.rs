@@ -2,30 +2,10 @@
 
 use super::DEPTH;
 use super::run::run_without;
+use crate::format::sink::{Sink, printed};
 use crate::format::{EmitError, Format, Layout, number, scalar};
 use crate::secret::Secret;
 use crate::tree::{Kind, Leaf, List, ListItem, Map, MapItem, Node, Path, Step};
-
-/// Where printed bytes go.
-pub(super) trait Sink {
-    fn put(&mut self, bytes: &[u8]);
-}
-
-/// Counts, so that the buffer is made once in the right size: one that grows leaves copies behind.
-#[derive(Default)]
-struct Length(usize);
-
-impl Sink for Length {
-    fn put(&mut self, bytes: &[u8]) {
-        self.0 += bytes.len();
-    }
-}
-
-impl Sink for Vec<u8> {
-    fn put(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
-    }
-}
 
 /// What stands between the parts of a value.
 #[derive(Debug, Clone)]
@@ -89,17 +69,6 @@ pub(super) fn document(map: Option<&Map>, layout: Layout) -> Result<Secret, Emit
         sink.put(b"\n");
         Ok(())
     })
-}
-
-/// What `print` writes. It is called twice, and writes the same twice.
-pub(super) fn printed(
-    print: impl Fn(&mut dyn Sink) -> Result<(), EmitError>,
-) -> Result<Secret, EmitError> {
-    let mut length = Length::default();
-    print(&mut length)?;
-    let mut text = Vec::with_capacity(length.0);
-    print(&mut text)?;
-    Ok(Secret::new(text))
 }
 
 /// A value of any shape.

@@ -2,6 +2,7 @@
 
 use super::print::{self, Style, Value};
 use super::run::run_without;
+use crate::format::sink::{Sink, printed};
 use crate::format::{EmitError, Layout, Splice};
 use crate::secret::Secret;
 use crate::tree::{ListItem, Map, MapItem, Node, Span};
@@ -252,7 +253,7 @@ impl<'a> Rewriter<'a> {
             Node::Leaf(_) => self.default.clone(),
             _ => self.style_at(within, place),
         };
-        let text = print::printed(|sink| print::value(sink, Value::from(after), &style))?;
+        let text = printed(|sink| print::value(sink, Value::from(after), &style))?;
         self.splice.replace(before.span(), text);
         Ok(())
     }
@@ -292,7 +293,7 @@ impl<'a> Rewriter<'a> {
                     }
                 }
                 Wanted::New(member) => {
-                    let text = print::printed(|sink| match previous {
+                    let text = printed(|sink| match previous {
                         Some(_) => {
                             sink.put(b",");
                             sink.put(&lead);
@@ -339,7 +340,7 @@ impl<'a> Rewriter<'a> {
             None => (Vec::new(), Vec::new()),
         };
         let members = self.joined(wanted, &style)?;
-        let text = print::printed(|sink| {
+        let text = printed(|sink| {
             sink.put(&front);
             sink.put(members.expose());
             sink.put(&back);
@@ -356,7 +357,7 @@ impl<'a> Rewriter<'a> {
     /// New members one after the other.
     fn joined(&self, wanted: &[Wanted<'a>], style: &Style) -> Result<Secret, EmitError> {
         let lead = style.lead();
-        print::printed(|sink| {
+        printed(|sink| {
             let mut begun = false;
             for wanted in wanted {
                 let Wanted::New(member) = wanted else {
@@ -434,11 +435,7 @@ impl<'a> Rewriter<'a> {
     }
 }
 
-fn write_member(
-    sink: &mut dyn print::Sink,
-    member: &Member<'_>,
-    style: &Style,
-) -> Result<(), EmitError> {
+fn write_member(sink: &mut dyn Sink, member: &Member<'_>, style: &Style) -> Result<(), EmitError> {
     if let Some(key) = member.key {
         print::string(sink, key.as_bytes());
         sink.put(&style.colon);
