@@ -254,6 +254,12 @@ pub enum Fault {
     Unsupported(&'static str),
     /// Two entries of one map have the same key.
     DuplicateKey,
+    /// A key is a number, a bool, a date or nothing.
+    KeyNotText,
+    /// A whole number of 64 bits that is no signed one.
+    TooLarge,
+    /// There is not a byte.
+    Empty,
     /// Maps and lists lie deeper in each other than any reader takes.
     TooDeep,
 }
@@ -265,6 +271,9 @@ impl fmt::Display for Fault {
             Self::Unsupported(what) => write!(formatter, "{what} not supported here"),
             Self::TooDeep => formatter.write_str("maps and lists are nested too deeply"),
             Self::DuplicateKey => formatter.write_str("the key stands twice in one map"),
+            Self::KeyNotText => formatter.write_str("a key that is not text must be quoted"),
+            Self::TooLarge => formatter.write_str("a number beyond 63 bits must be quoted"),
+            Self::Empty => formatter.write_str("the file is empty"),
         }
     }
 }

@@ -6,14 +6,18 @@
 
 mod append;
 mod edit;
+mod emit;
 mod flow;
 mod parse;
+mod read;
 mod rewrite;
 mod scan;
 mod text;
 mod write;
 
 pub use edit::{Editor, Site};
+pub use emit::{EmitError, Indent, emit};
+pub use read::{Reading, parse_sops};
 pub use rewrite::rewrite;
 pub use write::{Scalar, render};
 

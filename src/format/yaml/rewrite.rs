@@ -333,4 +333,4 @@ fn old_value<'a>(map: &'a Map, old: &impl Fn(Position, Span) -> bool) -> Option<
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

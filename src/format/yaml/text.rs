@@ -36,7 +36,7 @@ pub(super) fn plain(scan: &mut Scanner<'_>, place: Place) -> Result<Secret, Synt
 }
 
 /// Moves `text` to a larger buffer and wipes the old one.
-fn grow(text: &mut String, more: usize) {
+pub(super) fn grow(text: &mut String, more: usize) {
     let mut larger = String::with_capacity(text.len() * 2 + more);
     larger.push_str(text);
     zeroize::Zeroize::zeroize(text);

@@ -143,7 +143,7 @@ pub(in crate::format::yaml) fn texts() -> impl Strategy<Value = String> {
 }
 
 /// The nodes of a tree without spans and styles, comments in their order.
-fn content(map: &Map) -> Vec<String> {
+pub(in crate::format::yaml) fn content(map: &Map) -> Vec<String> {
     let mut lines = Vec::new();
     map_content(map, 0, &mut lines);
     lines
@@ -211,7 +211,7 @@ fn leaves_of_map<'a>(map: &'a mut Map, found: &mut Vec<&'a mut Leaf>) {
     }
 }
 
-fn text_leaf(text: &str) -> Leaf {
+pub(in crate::format::yaml) fn text_leaf(text: &str) -> Leaf {
     Leaf {
         kind: Kind::Text,
         text: Secret::from_text(text),
@@ -222,7 +222,7 @@ fn text_leaf(text: &str) -> Leaf {
     }
 }
 
-fn new_entry(key: &str, value: Node) -> MapItem {
+pub(in crate::format::yaml) fn new_entry(key: &str, value: Node) -> MapItem {
     MapItem::Entry(Entry {
         key: key.to_owned(),
         position: Position::default(),
@@ -280,7 +280,7 @@ fn in_map<T>(map: &mut Map, place: usize, change: impl FnOnce(&mut Map) -> T) ->
     change(walk(map, &mut place).unwrap())
 }
 
-fn hard_text() -> impl Strategy<Value = String> {
+pub(in crate::format::yaml) fn hard_text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z]{0,5}",
         "[ -~\n\t]{0,12}",
