@@ -278,10 +278,11 @@ fn signals_reach_the_whole_group_and_a_deaf_command_is_killed() {
     let sandbox = Sandbox::project();
     let mut deaf = Watched::start(
         &sandbox,
-        "trap '' TERM; (trap 'echo grandchild; exit' USR1; while :; do sleep 0.1; done) & \
+        "trap '' TERM; (trap 'echo grandchild; exit' USR1; echo ready; while :; do sleep 0.1; done) & \
          trap 'echo child' USR1; echo ready; while :; do sleep 0.1; done",
     );
-    let _ = deaf.await_line("ready");
+    // Both have to listen before they are called.
+    let _ = (deaf.await_line("ready"), deaf.await_line("ready"));
     deaf.signal("-USR1");
     let (first, second) = (deaf.await_line("child"), deaf.await_line("child"));
     assert_ne!(first, second);
