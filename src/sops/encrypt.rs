@@ -37,6 +37,8 @@ struct FormerComment {
     ciphertext: Secret,
     /// Whether it stands as an item of a list.
     is_item: bool,
+    /// Where it begins in the sealed file.
+    at: usize,
 }
 
 impl Former {
@@ -126,6 +128,7 @@ impl Visitor for FormerWalk {
                 text: comment.text.clone(),
                 ciphertext: ciphertext.clone(),
                 is_item: *is_item,
+                at: comment.span.start,
             };
             let comments = self.former.comments.entry(place.aad.clone());
             comments.or_default().push(former);
@@ -241,11 +244,15 @@ impl Visitor for Encrypt<'_> {
             return Ok(None);
         }
         let former = self.former.take_comment(&place.aad, &comment.text);
+        let has_line = place.home.layout == Layout::Block && !comment.trailing;
+        let at_dash = comment.position.column == place.home.column;
         let as_item = place.home.is_list
-            && place.home.layout == Layout::Block
-            && !comment.trailing
-            && comment.position.column == place.home.column
-            && former.as_ref().is_none_or(|former| former.is_item);
+            && has_line
+            && match &former {
+                // Where it was an item, its place is behind the dash.
+                Some(former) => former.is_item && (at_dash || former.at == comment.span.start),
+                None => at_dash,
+            };
         let ciphertext = match former {
             Some(former) => former.ciphertext,
             None => Secret::from(self.cipher.encrypt(

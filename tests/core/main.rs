@@ -15,6 +15,8 @@ mod django;
 #[cfg(test)]
 mod document;
 #[cfg(test)]
+mod engine;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod manifests;

@@ -1,0 +1,322 @@
+//! What holds for sealed files of every format: they open to what was sealed, a change touches what it
+//! names, other readers get in and former ones do not, and nothing altered passes.
+
+use sealctl::crypto::mac::Coverage;
+use sealctl::crypto::{DataKey, Identity};
+use sealctl::format::{Format, Layout};
+use sealctl::secret::Secret;
+use sealctl::sops::{self, Draft, Edit, KeyError, Opened, Readers, Rule, SealError, Sealed, Terms};
+use sealctl::tree::{Kind, Node, Path, Step};
+
+const PLAIN: [(Format, &str); 5] = [
+    (
+        Format::Yaml,
+        "# head\na: one # behind\nlist:\n    # inside\n    - x\n    - 5\nnot_unencrypted: open\nempty: \"\"\n",
+    ),
+    (
+        Format::Json,
+        "{\n\t\"a\": \"one\",\n\t\"list\": [\n\t\t\"x\",\n\t\t5\n\t],\n\t\"empty\": \"\"\n}\n",
+    ),
+    (Format::Dotenv, "# head\na=one\nb=two=\\nthree\nempty=\n"),
+    (
+        Format::Ini,
+        "[first]\n; note\na     = one\nempty = \n\n[second]\nb = two\n",
+    ),
+    (Format::Binary, "\u{1}any\r\nbytes, no line at the end"),
+];
+
+fn now() -> jiff::Timestamp {
+    "2026-11-21T09:30:00Z".parse().unwrap()
+}
+
+fn later() -> jiff::Timestamp {
+    "2026-11-22T09:30:00Z".parse().unwrap()
+}
+
+fn terms() -> Terms {
+    Terms {
+        rule: Rule::fallback(),
+        coverage: Coverage::All,
+        layout: Layout::default(),
+    }
+}
+
+fn seal(format: Format, plain: &str, readers: &Readers) -> Draft {
+    sops::seal_for(format, &Secret::from_text(plain), readers, &terms(), now())
+        .unwrap_or_else(|error| panic!("{format}: {error}"))
+}
+
+fn text(secret: &Secret) -> String {
+    secret.expose_text().unwrap().to_owned()
+}
+
+/// As somebody else would read it, from its text alone.
+fn reopened(draft: &Draft, identities: &[Identity]) -> Opened {
+    let sealed = Sealed::read(draft.sealed.format(), draft.sealed.text()).unwrap();
+    let key = sealed.data_key(identities).unwrap();
+    sealed.open(&key).unwrap()
+}
+
+fn changed_lines(before: &str, after: &str) -> Vec<usize> {
+    assert_eq!(before.lines().count(), after.lines().count(), "{after}");
+    let pairs = before.lines().zip(after.lines()).enumerate();
+    let changed = pairs.filter(|(_, (one, two))| one != two);
+    changed.map(|(line, _)| line).collect()
+}
+
+#[test]
+fn every_format_opens_to_the_bytes_that_were_sealed_and_shows_none_of_them() {
+    let me = Identity::generate();
+    let readers = Readers::one_group(&[me.recipient()]);
+    for (format, plain) in PLAIN {
+        let draft = seal(format, plain, &readers);
+        let sealed = text(draft.sealed.text());
+        for word in ["one", "two", "three", "any", "inside", "head"] {
+            assert!(!sealed.contains(word), "{format}: {word} in {sealed}");
+        }
+        let opened = reopened(&draft, std::slice::from_ref(&me));
+        assert_eq!(text(&opened.text()), plain, "{format}");
+    }
+}
+
+#[test]
+fn a_changed_value_changes_its_line_the_mac_and_the_date() {
+    let me = Identity::generate();
+    let readers = Readers::one_group(&[me.recipient()]);
+    for (format, plain) in PLAIN {
+        let path = match format {
+            Format::Ini => Path::of(["first", "a"]),
+            Format::Binary => Path::of(["data"]),
+            _ => Path::of(["a"]),
+        };
+        let draft = seal(format, plain, &readers);
+        let opened = reopened(&draft, std::slice::from_ref(&me));
+        let set = Edit::Set {
+            path: path.clone(),
+            text: Secret::from_text("new"),
+        };
+        let again = opened.change(std::slice::from_ref(&set), later()).unwrap();
+        let (before, after) = (text(draft.sealed.text()), text(again.sealed.text()));
+        let changed = changed_lines(&before, &after);
+        assert_eq!(changed.len(), 3, "{format}: {changed:?} of {after}");
+        assert_eq!(draft.key, again.key);
+        let opened = reopened(&again, std::slice::from_ref(&me));
+        let Some(Node::Leaf(leaf)) = opened.tree().at(&path) else {
+            panic!("{format}: no {path}");
+        };
+        assert_eq!(text(&leaf.text), "new");
+    }
+}
+
+#[test]
+fn an_edited_text_keeps_the_ciphertext_of_what_is_untouched() {
+    let me = Identity::generate();
+    let readers = Readers::one_group(&[me.recipient()]);
+    for (format, plain) in PLAIN {
+        if format == Format::Binary {
+            continue;
+        }
+        let draft = seal(format, plain, &readers);
+        let opened = reopened(&draft, std::slice::from_ref(&me));
+        let edited = plain.replace("one", "1st");
+        let again = opened.reseal(&Secret::from_text(&edited), later()).unwrap();
+        let (before, after) = (text(draft.sealed.text()), text(again.sealed.text()));
+        let changed = changed_lines(&before, &after);
+        assert_eq!(changed.len(), 3, "{format}: {changed:?} of {after}");
+        let opened = reopened(&again, std::slice::from_ref(&me));
+        assert_eq!(text(&opened.text()), edited);
+    }
+}
+
+#[test]
+fn rotating_renews_the_data_key_and_every_ciphertext_and_leaves_former_readers_out() {
+    let (me, other) = (Identity::generate(), Identity::generate());
+    for (format, plain) in PLAIN {
+        let draft = seal(
+            format,
+            plain,
+            &Readers::one_group(&[me.recipient(), other.recipient()]),
+        );
+        let opened = reopened(&draft, std::slice::from_ref(&me));
+        let again = opened
+            .rotate(&Readers::one_group(&[me.recipient()]), later())
+            .unwrap();
+        assert_ne!(draft.key, again.key);
+        let before = text(draft.sealed.text());
+        let after = text(again.sealed.text());
+        let values = |text: &str| -> Vec<String> {
+            text.match_indices("ENC[")
+                .map(|(at, _)| text[at..].split(']').next().unwrap().to_owned())
+                .collect()
+        };
+        let before = values(&before);
+        assert!(!before.is_empty());
+        for value in values(&after) {
+            assert!(!before.contains(&value), "{format}");
+        }
+        assert!(again.sealed.data_key(&[other.clone()]).is_err());
+        assert!(
+            Sealed::read(format, again.sealed.text())
+                .unwrap()
+                .open(&draft.key)
+                .is_err()
+        );
+        assert_eq!(text(&reopened(&again, &[me.clone()]).text()), plain);
+    }
+}
+
+#[test]
+fn other_readers_change_nothing_but_the_wrapped_keys() {
+    let (me, other) = (Identity::generate(), Identity::generate());
+    for (format, plain) in PLAIN {
+        let draft = seal(format, plain, &Readers::one_group(&[me.recipient()]));
+        let both = Readers::one_group(&[me.recipient(), other.recipient()]);
+        let again = draft.sealed.rewrap(&draft.key, &both).unwrap();
+        assert_eq!(again.key, draft.key);
+        let (before, after) = (text(draft.sealed.text()), text(again.sealed.text()));
+        let lost: Vec<&str> = before
+            .lines()
+            .filter(|line| !after.contains(line.trim().trim_end_matches(',')))
+            .collect();
+        assert!(lost.is_empty(), "{format}: {lost:?} are gone from {after}");
+        for identity in [&me, &other] {
+            let opened = reopened(&again, std::slice::from_ref(identity));
+            assert_eq!(text(&opened.text()), plain, "{format}");
+        }
+        // And back again.
+        let back = again
+            .sealed
+            .rewrap(&again.key, &Readers::one_group(&[me.recipient()]))
+            .unwrap();
+        assert_eq!(text(back.sealed.text()), before, "{format}");
+    }
+}
+
+#[test]
+fn any_sufficient_number_of_key_groups_opens_and_fewer_do_not() {
+    let people: Vec<Identity> = (0..3).map(|_| Identity::generate()).collect();
+    let readers = Readers {
+        groups: people.iter().map(|one| vec![one.recipient()]).collect(),
+        threshold: Some(2),
+    };
+    for (format, plain) in PLAIN {
+        let draft = seal(format, plain, &readers);
+        for pair in [[0, 1], [0, 2], [1, 2], [2, 0]] {
+            let pair = pair.map(|place| people[place].clone());
+            assert_eq!(text(&reopened(&draft, &pair).text()), plain, "{format}");
+        }
+        let error = draft.sealed.data_key(&people[1..2]).unwrap_err();
+        let KeyError::Groups { opened, wanted } = error else {
+            panic!("{format}: {error}");
+        };
+        assert_eq!((opened, wanted), (vec![false, true, false], 2));
+    }
+}
+
+#[test]
+fn an_impossible_threshold_and_an_empty_group_are_refused() {
+    let recipient = Identity::generate().recipient();
+    let seal = |groups: Vec<Vec<_>>, threshold| {
+        let readers = Readers { groups, threshold };
+        let plain = Secret::from_text("a: b\n");
+        sops::seal_for(Format::Yaml, &plain, &readers, &terms(), now()).unwrap_err()
+    };
+    let group = || vec![recipient.clone()];
+    assert_eq!(seal(vec![group(), group()], Some(1)), SealError::Threshold);
+    assert_eq!(seal(vec![group(), group()], Some(3)), SealError::Threshold);
+    assert_eq!(
+        seal(vec![group(), Vec::new()], None),
+        SealError::NoRecipient
+    );
+    assert_eq!(seal(Vec::new(), None), SealError::NoRecipient);
+}
+
+#[test]
+fn any_value_is_put_where_sops_puts_it() {
+    let me = Identity::generate();
+    let readers = Readers::one_group(&[me.recipient()]);
+    let draft = seal(Format::Yaml, "a: one\nlist:\n    - x\n", &readers);
+    let opened = reopened(&draft, std::slice::from_ref(&me));
+    let put = |steps: Vec<Step>, text: &str| Edit::Put {
+        path: steps.into(),
+        value: leaf(text),
+    };
+    let key = |name: &str| Step::Key(name.to_owned());
+    let edits = [
+        put(vec![key("new"), key("deep")], "v"),
+        put(vec![key("list"), Step::Index(9)], "y"),
+        put(vec![key("list"), Step::Index(0)], "z"),
+        put(vec![key("a"), key("below")], "w"),
+        Edit::Unset {
+            path: vec![key("list"), Step::Index(0)].into(),
+        },
+    ];
+    let again = opened.change(&edits, later()).unwrap();
+    assert_eq!(
+        text(&reopened(&again, &[me]).text()),
+        "a:\n    below: w\nlist:\n    - \"y\"\nnew:\n    deep: v\n"
+    );
+    let wrong = Edit::Put {
+        path: vec![key("list"), key("name")].into(),
+        value: leaf("v"),
+    };
+    assert!(opened.change(&[wrong], later()).is_err());
+}
+
+fn leaf(text: &str) -> Node {
+    Node::Leaf(sealctl::tree::Leaf {
+        kind: Kind::Text,
+        text: Secret::from_text(text),
+        style: sealctl::tree::Style::Plain,
+        position: <_>::default(),
+        span: <_>::default(),
+        sealed: false,
+    })
+}
+
+/// Every bit of a small file, one after the other.
+#[test]
+fn a_flipped_bit_anywhere_is_noticed_or_is_in_no_value() {
+    let me = Identity::generate();
+    let readers = Readers::one_group(&[me.recipient()]);
+    for (format, plain) in PLAIN {
+        let draft = seal(format, plain, &readers);
+        let good = draft.sealed.text().expose().to_vec();
+        for place in 0..good.len() {
+            let mut bad = good.clone();
+            bad[place] ^= 1 << (place % 7);
+            if let Some(opened) = opens(format, &bad, &draft.key) {
+                assert_eq!(values(&opened), values_of(&draft), "{format}: byte {place}");
+            }
+        }
+    }
+}
+
+fn opens(format: Format, bytes: &[u8], key: &DataKey) -> Option<Opened> {
+    Sealed::read(format, &Secret::new(bytes.to_vec()))
+        .ok()?
+        .open(key)
+        .ok()
+}
+
+fn values_of(draft: &Draft) -> Vec<String> {
+    values(&draft.sealed.clone().open(&draft.key).unwrap())
+}
+
+/// The texts of all values. Their names, types and nesting SOPS does not authenticate where a rule leaves
+/// them clear.
+fn values(opened: &Opened) -> Vec<String> {
+    fn gather(node: &Node, into: &mut Vec<String>) {
+        match node {
+            Node::Map(map) => map.entries().for_each(|entry| gather(&entry.value, into)),
+            Node::List(list) => list.nodes().for_each(|node| gather(node, into)),
+            Node::Leaf(leaf) if leaf.text.is_empty() => {}
+            Node::Leaf(leaf) => into.push(text(&leaf.text)),
+        }
+    }
+    let mut found = Vec::new();
+    for entry in opened.documents().iter().flat_map(|map| map.entries()) {
+        gather(&entry.value, &mut found);
+    }
+    found
+}
