@@ -1,5 +1,5 @@
 # The interface of the project. `make` alone lists the targets.
-# ONLY=... (bench): sealctl, cold-start, restart, latency, wave; --readme also puts the table into README.md.
+# ONLY=... (bench): sealctl, sops, cold-start, restart, latency, wave; --readme also puts the table into README.md.
 # KEEP=1 (demo): leave the control plane up and print how to look at it.
 
 .DEFAULT_GOAL := help

@@ -24,6 +24,7 @@ mod latency;
 mod loader;
 mod log;
 mod report;
+mod sops;
 mod stage;
 mod wave;
 
@@ -35,7 +36,14 @@ use cluster::rig;
 use serde_json::json;
 
 /// The figures, in the order in which they run.
-const FIGURES: [&str; 5] = ["sealctl", "cold-start", "restart", "latency", "wave"];
+const FIGURES: [&str; 6] = [
+    "sealctl",
+    "sops",
+    "cold-start",
+    "restart",
+    "latency",
+    "wave",
+];
 const RUNS: usize = 3;
 
 #[tokio::main]
@@ -65,6 +73,9 @@ async fn main() -> ExitCode {
     let mut rows = Vec::new();
     if wants("sealctl") {
         rows.extend(command::measure());
+    }
+    if wants("sops") {
+        rows.extend(sops::measure());
     }
     if wants("cold-start") || wants("restart") {
         let runs = if wants("cold-start") { RUNS } else { 1 };

@@ -1,0 +1,367 @@
+//! `sealctl sops` against the real `sops`: the same calls on the same files, one after the other, with time
+//! and peak memory; for binary files also the ceiling that hashing, encrypting and encoding the same bytes set.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use aes_gcm::aead::consts::U32;
+use aes_gcm::aead::{Aead as _, KeyInit as _};
+use base64::Engine as _;
+use serde_json::json;
+use sha2::Digest as _;
+
+use super::documents::Readers;
+use super::report::{Row, median, progress};
+use super::rig::built;
+
+const FIGURE: &str = "sops";
+/// Bytes of the binary file.
+const BINARY: usize = 10 << 20;
+
+/// One call, the same for both programs.
+struct Call<'a> {
+    what: &'a str,
+    arguments: Vec<String>,
+    runs: usize,
+    /// How many times faster it shall be.
+    aim: f64,
+    /// What part of the memory of the other it may need; none where that is not looked at.
+    memory: Option<f64>,
+}
+
+/// Measures all calls.
+pub(crate) fn measure() -> Vec<Row> {
+    let stage = Stage::new();
+    let mut rows: Vec<Row> = stage
+        .calls()
+        .iter()
+        .map(|call| stage.compare(call))
+        .collect();
+    rows.push(stage.ceiling());
+    rows.extend(stage.growth());
+    fs::remove_dir_all(&stage.folder).expect("our own folder");
+    rows
+}
+
+struct Stage {
+    folder: PathBuf,
+    sops: PathBuf,
+    sealctl: PathBuf,
+    recipient: String,
+}
+
+impl Stage {
+    fn new() -> Self {
+        progress("sealctl sops against sops: writing the files");
+        let folder =
+            std::env::temp_dir().join(format!("sealctl-bench-sops-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a writable folder");
+        let readers = Readers::generate();
+        readers.write_identity(&folder.join("identity"));
+        let stage = Self {
+            folder,
+            sops: built("sops").join("sops"),
+            sealctl: env!("CARGO_BIN_EXE_sealctl").into(),
+            recipient: readers.recipient(),
+        };
+        for (name, keys) in [
+            ("small", 10),
+            ("1k", 1_000),
+            ("10k", 10_000),
+            ("50k", 50_000),
+            ("100k", 100_000),
+        ] {
+            stage.write(&format!("{name}.yaml"), yaml(keys).as_bytes());
+            stage.write(&format!("{name}.json"), json_text(keys).as_bytes());
+        }
+        let bytes: Vec<u8> = (0..BINARY).map(|at| (at * 31 % 251) as u8).collect();
+        stage.write("large.bin", &bytes);
+        for name in [
+            "small.yaml",
+            "1k.yaml",
+            "10k.yaml",
+            "50k.yaml",
+            "100k.yaml",
+            "50k.json",
+            "large.bin",
+        ] {
+            // Ours, since it takes a tenth of the time; both open it.
+            let arguments = ["sops", "encrypt", "--age", &stage.recipient, name];
+            let sealed = stage.run(&stage.sealctl, &arguments);
+            stage.write(&format!("sealed-{name}"), &sealed.output);
+        }
+        stage
+    }
+
+    fn write(&self, name: &str, content: &[u8]) {
+        fs::write(self.folder.join(name), content).expect("room");
+    }
+
+    fn calls(&self) -> Vec<Call<'static>> {
+        let decrypt = |name: &str| vec!["decrypt".to_owned(), format!("sealed-{name}")];
+        let encrypt = |name: &str| {
+            let words = ["encrypt", "--age", &self.recipient, name];
+            words.map(ToOwned::to_owned).to_vec()
+        };
+        let call = |what, arguments, runs, aim, memory| Call {
+            what,
+            arguments,
+            runs,
+            aim,
+            memory,
+        };
+        let exec = ["exec-env", "sealed-small.yaml", "true"].map(ToOwned::to_owned);
+        let set = [
+            "set",
+            "sealed-1k.yaml",
+            "[\"section_3\"][\"key_31\"]",
+            "\"new\"",
+        ];
+        vec![
+            call("decrypt, 10 keys", decrypt("small.yaml"), 21, 10.0, None),
+            call("encrypt, 10 keys", encrypt("small.yaml"), 21, 10.0, None),
+            call("exec-env, 10 keys", exec.to_vec(), 21, 10.0, None),
+            call(
+                "set, 1,000 keys",
+                set.map(ToOwned::to_owned).to_vec(),
+                11,
+                10.0,
+                None,
+            ),
+            call("decrypt, 1,000 keys", decrypt("1k.yaml"), 11, 10.0, None),
+            call("encrypt, 1,000 keys", encrypt("1k.yaml"), 11, 10.0, None),
+            call(
+                "decrypt, YAML of 50,000 keys",
+                decrypt("50k.yaml"),
+                3,
+                5.0,
+                Some(0.25),
+            ),
+            call(
+                "encrypt, YAML of 50,000 keys",
+                encrypt("50k.yaml"),
+                3,
+                5.0,
+                Some(0.25),
+            ),
+            call(
+                "decrypt, JSON of 50,000 keys",
+                decrypt("50k.json"),
+                3,
+                10.0,
+                Some(0.25),
+            ),
+            call(
+                "encrypt, JSON of 50,000 keys",
+                encrypt("50k.json"),
+                3,
+                50.0,
+                Some(0.25),
+            ),
+            call(
+                "decrypt, 10 MiB of bytes",
+                decrypt("large.bin"),
+                5,
+                10.0,
+                None,
+            ),
+            call(
+                "encrypt, 10 MiB of bytes",
+                encrypt("large.bin"),
+                5,
+                10.0,
+                None,
+            ),
+        ]
+    }
+
+    fn compare(&self, call: &Call<'_>) -> Row {
+        progress(call.what);
+        let arguments: Vec<&str> = call.arguments.iter().map(String::as_str).collect();
+        let mut own = vec!["sops"];
+        own.extend(&arguments);
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..call.runs {
+            ours.push(self.run(&self.sealctl, &own));
+            theirs.push(self.run(&self.sops, &arguments));
+        }
+        let time =
+            |runs: &[Run]| median(&runs.iter().map(|run| run.milliseconds).collect::<Vec<_>>());
+        let memory = |runs: &[Run]| median(&runs.iter().map(|run| run.peak).collect::<Vec<_>>());
+        let factor = time(&theirs) / time(&ours);
+        let share = memory(&ours) / memory(&theirs);
+        let mut aim = format!("{factor:.1} times faster, ≥ {}", call.aim);
+        let mut reached = factor >= call.aim;
+        if let Some(limit) = call.memory {
+            let _ = write!(
+                aim,
+                "; {:.0} % of the memory, ≤ {:.0}",
+                share * 100.0,
+                limit * 100.0
+            );
+            reached = reached && share <= limit;
+        }
+        let shown = |runs: &[Run]| match call.memory {
+            Some(_) => format!("{:.1} ms, {:.0} MiB", time(runs), memory(runs)),
+            None => format!("{:.1} ms", time(runs)),
+        };
+        let numbers = json!({
+            "sealctl_ms": time(&ours), "sops_ms": time(&theirs),
+            "sealctl_mib": memory(&ours), "sops_mib": memory(&theirs), "runs": call.runs,
+        });
+        Row::note(
+            FIGURE,
+            &format!("sealctl sops {}", call.what),
+            shown(&ours),
+            numbers,
+        )
+        .peer(format!("sops: {}", shown(&theirs)))
+        .aim(aim, reached)
+    }
+
+    /// What no program that writes this format can be faster than, on one core.
+    fn ceiling(&self) -> Row {
+        progress("the ceiling for 10 MiB of bytes");
+        let bytes = fs::read(self.folder.join("large.bin")).expect("the file is there");
+        let cipher = aes_gcm::AesGcm::<aes_gcm::aes::Aes256, U32>::new(&[7; 32].into());
+        let times: Vec<f64> = (0..5)
+            .map(|_| {
+                let begin = Instant::now();
+                let digest = sha2::Sha512::digest(&bytes);
+                let sealed = cipher
+                    .encrypt(&[1; 32].into(), bytes.as_slice())
+                    .expect("it encrypts");
+                let text = base64::engine::general_purpose::STANDARD.encode(sealed);
+                assert!(digest.len() + text.len() > BINARY);
+                begin.elapsed().as_secs_f64() * 1000.0
+            })
+            .collect();
+        let numbers = json!({ "ms": median(&times) });
+        let what = "SHA-512, AES-256-GCM and base64 of 10 MiB alone";
+        Row::note(FIGURE, what, format!("{:.1} ms", median(&times)), numbers)
+    }
+
+    /// Time per key, which shall not depend on how many there are.
+    fn growth(&self) -> Option<Row> {
+        progress("growth with the number of keys");
+        let times: Vec<f64> = ["1k", "10k", "100k"]
+            .iter()
+            .map(|name| {
+                let file = format!("sealed-{name}.yaml");
+                let runs = (0..5).map(|_| {
+                    self.run(&self.sealctl, &["sops", "decrypt", &file])
+                        .milliseconds
+                });
+                median(&runs.collect::<Vec<_>>())
+            })
+            .collect();
+        let [small, middle, large] = times.as_slice() else {
+            return None;
+        };
+        let factor = large / middle;
+        Some(
+            Row::note(
+                FIGURE,
+                "sealctl sops decrypt, YAML of 1,000, 10,000 and 100,000 keys",
+                format!("{small:.1}, {middle:.1}, {large:.1} ms"),
+                json!({ "ms": times }),
+            )
+            .aim(
+                format!("the last step {factor:.1} times, ≤ 12"),
+                factor <= 12.0,
+            ),
+        )
+    }
+
+    fn run(&self, program: &Path, arguments: &[&str]) -> Run {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .current_dir(&self.folder)
+            .env_clear()
+            .env("HOME", &self.folder)
+            .env("PATH", "/usr/bin:/bin")
+            .env("SOPS_AGE_KEY_FILE", self.folder.join("identity"))
+            .env("SOPS_DISABLE_VERSION_CHECK", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let begin = Instant::now();
+        let mut child = command.spawn().expect("the program runs");
+        let watched = watch(child.id());
+        let mut output = Vec::new();
+        let mut pipe = child.stdout.take().expect("it was asked for");
+        pipe.read_to_end(&mut output).expect("a pipe can be read");
+        let status = child.wait().expect("it is our child");
+        let milliseconds = begin.elapsed().as_secs_f64() * 1000.0;
+        assert!(
+            status.success(),
+            "{} {arguments:?}: {status}",
+            program.display()
+        );
+        let peak = watched.join().expect("the watch ends with the process");
+        Run {
+            milliseconds,
+            peak,
+            output,
+        }
+    }
+}
+
+struct Run {
+    milliseconds: f64,
+    /// MiB.
+    peak: f64,
+    output: Vec<u8>,
+}
+
+/// The most memory that the process `id` had, in MiB, as seen until it ended.
+fn watch(id: u32) -> std::thread::JoinHandle<f64> {
+    std::thread::spawn(move || {
+        let path = format!("/proc/{id}/status");
+        let mut peak: f64 = 0.0;
+        while let Ok(status) = fs::read_to_string(&path) {
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            // A process that has ended and was not waited for yet has none.
+            let Some(kilobytes) = line.and_then(|line| line.trim().strip_suffix(" kB")) else {
+                break;
+            };
+            peak = peak.max(kilobytes.trim().parse::<f64>().unwrap_or_default() / 1024.0);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        peak
+    })
+}
+
+/// Ten keys in each section, of all types.
+fn yaml(keys: usize) -> String {
+    let mut text = String::new();
+    for key in 0..keys {
+        if key % 10 == 0 {
+            let _ = writeln!(text, "section_{}:", key / 10);
+        }
+        let _ = writeln!(text, "    key_{key}: {}", value(key, "", ""));
+    }
+    text
+}
+
+fn json_text(keys: usize) -> String {
+    let mut text = String::from("{\n");
+    for key in 0..keys {
+        let end = if key + 1 == keys { "" } else { "," };
+        let _ = writeln!(text, "\t\"key_{key}\": {}{end}", value(key, "\"", "\""));
+    }
+    text + "}\n"
+}
+
+fn value(key: usize, open: &str, close: &str) -> String {
+    match key % 5 {
+        0 => format!("{}", key * 7),
+        1 => "true".to_owned(),
+        _ => format!("{open}a value of some length, number {key}{close}"),
+    }
+}
