@@ -306,8 +306,10 @@ impl Splice {
         let text = text.as_ref();
         self.edits.sort_by_key(|(span, _)| (span.start, span.end));
         let added: usize = self.edits.iter().map(|(_, new)| new.len()).sum();
-        // Reserved at once, so that no copy is left behind unwiped.
-        let mut result = Vec::with_capacity(text.len() + added);
+        let length = |span: &Span| span.end.saturating_sub(span.start);
+        let removed: usize = self.edits.iter().map(|(span, _)| length(span)).sum();
+        // Reserved at once and exactly, so that no copy is made, let alone left behind unwiped.
+        let mut result = Vec::with_capacity((text.len() + added).saturating_sub(removed));
         let mut at = 0;
         for (span, new) in &self.edits {
             debug_assert!(at <= span.start && span.start <= span.end, "edits overlap");

@@ -252,8 +252,11 @@ pub(super) fn string(sink: &mut dyn Sink, text: &[u8]) {
 /// HTML and JavaScript.
 fn escaped(sink: &mut dyn Sink, text: &[u8]) {
     // U+2028 and U+2029 begin with 0xE2, as many harmless characters do.
-    let special =
-        |byte: u8| matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&' | 0xE2) || byte < b' ';
+    let special = |byte: u8| {
+        let json = (byte == b'"') | (byte == b'\\') | (byte < b' ');
+        let html = (byte == b'<') | (byte == b'>') | (byte == b'&');
+        json | html | (byte == 0xE2)
+    };
     let mut rest = text;
     loop {
         let (plain, special) = rest.split_at(run_without(rest, special));

@@ -313,7 +313,7 @@ impl Reader<'_> {
         let mut escaped = false;
         loop {
             self.at += run_without(self.text.get(self.at..).unwrap_or_default(), |byte| {
-                byte == b'"' || byte == b'\\' || byte < b' '
+                (byte == b'"') | (byte == b'\\') | (byte < b' ')
             });
             match self.peek() {
                 Some(b'"') => break,

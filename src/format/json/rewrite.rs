@@ -425,7 +425,7 @@ impl<'a> Rewriter<'a> {
         let mut at = start + 1;
         loop {
             let rest = self.source.get(at..).unwrap_or_default();
-            at += run_without(rest, |byte| byte == b'"' || byte == b'\\');
+            at += run_without(rest, |byte| (byte == b'"') | (byte == b'\\'));
             match self.source.get(at) {
                 Some(b'\\') => at += 2,
                 Some(_) => return at + 1,
