@@ -131,6 +131,27 @@ pub fn write(change: &Change<'_>, stamp: &Stamp) -> Result<Written, WriteError> 
     Ok(seal(&draft, stamp)?)
 }
 
+/// The file of `draft`, a changed version of `former`, with its seal renewed: the next revision and the
+/// same end. A file that has none gets none.
+///
+/// # Errors
+/// When the result does not read back.
+pub fn renew(draft: Draft, former: &Sealed, now: Timestamp) -> Result<Draft, SealError> {
+    let Some(seal_before) = former.seal() else {
+        return Ok(draft);
+    };
+    let expires = match seal_before {
+        Node::Map(map) => field(map, "expires", Kind::Text).and_then(|date| date.parse().ok()),
+        _ => None,
+    };
+    let stamp = Stamp {
+        expires,
+        ..Stamp::after(Some(former), now)
+    };
+    let Written { sealed, key, .. } = seal(&draft, &stamp)?;
+    Ok(Draft { sealed, key })
+}
+
 /// Adds the seal to a file that is otherwise ready, or renews it.
 fn seal(draft: &Draft, stamp: &Stamp) -> Result<Written, SealError> {
     let Draft { sealed, key } = draft;

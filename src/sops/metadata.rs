@@ -4,7 +4,6 @@
 use super::open::ReadError;
 use super::rule::{InvalidRule, Rule};
 use crate::crypto::mac::Coverage;
-use crate::crypto::{System, Wrapped};
 use crate::format::scalar;
 use crate::tree::{Kind, Leaf, List, Map, Node, Position};
 
@@ -111,21 +110,6 @@ impl Metadata {
 }
 
 impl KeyGroup {
-    /// All that can be unwrapped, in the order of the file.
-    pub(super) fn wrapped(&self) -> Vec<Wrapped<'_>> {
-        let age = self.age.iter().map(|key| Wrapped {
-            system: System::Age,
-            recipient: &key.recipient,
-            armored: &key.armored,
-        });
-        let pgp = self.pgp.iter().map(|key| Wrapped {
-            system: System::Pgp,
-            recipient: &key.fingerprint,
-            armored: &key.armored,
-        });
-        age.chain(pgp).collect()
-    }
-
     fn read(map: &Map) -> Result<Self, ReadError> {
         let field = |entry: &Map, name| text(entry, name).unwrap_or_default();
         let age = maps(map, "age")?.map(|entry| WrappedKey {

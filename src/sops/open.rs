@@ -9,7 +9,7 @@ use super::source::{Dialect, Source};
 use super::walk::walk;
 use crate::crypto::mac::Mac;
 use crate::crypto::value::{Cipher, ValueError};
-use crate::crypto::{DataKey, Identity, Keys, UnwrapError, identity, shares, unwrap};
+use crate::crypto::{DataKey, Identity, UnwrapError, identity, shares, unwrap};
 use crate::format::{Format, SyntaxError};
 use crate::secret::Secret;
 use crate::tree::{Kind, Leaf, Map, Node, Path, Position};
@@ -309,41 +309,6 @@ impl Sealed {
         for group in &self.metadata.groups {
             shares.push(open_group(group, is_likely, open, &mut damaged));
         }
-        self.combined(shares, damaged)
-    }
-
-    /// Unwraps the data key with `keys`, which see all that a group holds at once: so a person is asked only
-    /// when nothing else opens.
-    ///
-    /// # Errors
-    /// As [`Self::data_key_by`].
-    pub fn data_key_with(&self, keys: &dyn Keys) -> Result<DataKey, KeyError> {
-        let mut damaged = None;
-        let mut shares = Vec::new();
-        for group in &self.metadata.groups {
-            match keys.unwrap_one(&group.wrapped()) {
-                Ok(share) => shares.push(Some(share)),
-                Err(reasons) => {
-                    let names = group.wrapped();
-                    let fault = names.iter().zip(reasons).find_map(|(key, fault)| {
-                        let recipient = key.recipient.to_owned();
-                        (fault != UnwrapError::NoneFits)
-                            .then_some(KeyError::Damaged { recipient, fault })
-                    });
-                    damaged = damaged.or(fault);
-                    shares.push(None);
-                }
-            }
-        }
-        self.combined(shares, damaged)
-    }
-
-    /// The data key from what each group gave.
-    fn combined(
-        &self,
-        shares: Vec<Option<Secret>>,
-        damaged: Option<KeyError>,
-    ) -> Result<DataKey, KeyError> {
         if !self.metadata.is_split() {
             let key = shares.into_iter().flatten().next();
             let key = key.ok_or_else(|| {

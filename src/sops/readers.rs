@@ -64,7 +64,23 @@ impl Opened {
     /// # Errors
     /// When the file has keys of other services, which cannot get the new data key.
     pub fn rotate(&self, readers: &Readers, now: Timestamp) -> Result<Draft, SealError> {
-        self.sealed.refuse_foreign()?;
+        self.rotate_dropping(readers, &[], now)
+    }
+
+    /// As [`Self::rotate`]; keys of other services of the kinds `dropped` are lost.
+    ///
+    /// # Errors
+    /// When the file has keys of other kinds.
+    pub fn rotate_dropping(
+        &self,
+        readers: &Readers,
+        dropped: &[&str],
+        now: Timestamp,
+    ) -> Result<Draft, SealError> {
+        let (kept, lost) = self.sealed.foreign(dropped);
+        if !kept.is_empty() {
+            return Err(SealError::Foreign { kinds: kept });
+        }
         let key = DataKey::generate()?;
         let metadata = &self.sealed.metadata;
         let text = &self.sealed.text;
@@ -72,6 +88,7 @@ impl Opened {
         let mut after = self.documents.clone();
         walk(&mut after, &metadata.rule, &mut sealing)?;
         let mut changes = key_changes(&readers.wrap(&key)?, readers.needed());
+        changes.extend(lost);
         changes.extend(sealing.renewal(now)?);
         let text = source::replaced(&self.sealed, after, &changes)?;
         verified_as(&self.sealed, &self.documents, &text, key)
@@ -79,12 +96,31 @@ impl Opened {
 }
 
 impl Sealed {
-    /// The same file for other readers: only the wrapped keys change.
+    /// The same file for other readers: only the wrapped keys change, and keys of other services stay as
+    /// they are.
     ///
     /// # Errors
-    /// When a group is empty, the threshold is impossible, or the file has keys of other services.
+    /// When a group is empty, the threshold is impossible, or the file has keys of other services, and more
+    /// than one group before or afterwards.
     pub fn rewrap(&self, key: &DataKey, readers: &Readers) -> Result<Draft, SealError> {
-        self.refuse_foreign()?;
+        self.rewrap_dropping(key, readers, &[])
+    }
+
+    /// As [`Self::rewrap`]; keys of other services of the kinds `dropped` are lost.
+    ///
+    /// # Errors
+    /// As [`Self::rewrap`].
+    pub fn rewrap_dropping(
+        &self,
+        key: &DataKey,
+        readers: &Readers,
+        dropped: &[&str],
+    ) -> Result<Draft, SealError> {
+        let (kept, lost) = self.foreign(dropped);
+        let one_group = !self.metadata.is_split() && readers.groups.len() == 1;
+        if !kept.is_empty() && !one_group {
+            return Err(SealError::Foreign { kinds: kept });
+        }
         let mut groups = readers.wrap(key)?;
         if let ([group], [former]) = (groups.as_mut_slice(), self.metadata.groups.as_slice()) {
             // Who can open it already keeps what was wrapped for him, so that nothing needless changes.
@@ -95,7 +131,8 @@ impl Sealed {
                 }
             }
         }
-        let changes = key_changes(&groups, readers.needed());
+        let mut changes = key_changes(&groups, readers.needed());
+        changes.extend(lost);
         let text = source::replaced(self, self.documents.clone(), &changes)?;
         let sealed = Self::of(self.again(&text)?)?;
         Ok(Draft {
@@ -104,12 +141,12 @@ impl Sealed {
         })
     }
 
-    fn refuse_foreign(&self) -> Result<(), SealError> {
+    /// The kinds of keys of other services that stay, and how those that are `dropped` go.
+    fn foreign(&self, dropped: &[&str]) -> (Vec<&'static str>, Vec<FieldChange>) {
         let kinds = self.metadata.foreign();
-        if kinds.is_empty() {
-            return Ok(());
-        }
-        Err(SealError::Foreign { kinds })
+        let (lost, kept): (Vec<_>, Vec<_>) =
+            kinds.into_iter().partition(|kind| dropped.contains(kind));
+        (kept, lost.into_iter().map(|kind| (kind, None)).collect())
     }
 }
 

@@ -12,10 +12,13 @@ use crate::crypto::mac::Coverage;
 use crate::format::Format;
 use crate::secret::Secret;
 use crate::sops::{
-    ChangeError, Draft, Edit, EditError, KeyError, KeyGroup, MacFault, OpenError, Opened,
-    ReadError, Readers, Rule, SealError, Sealed, Terms, seal_for,
+    ChangeError, Draft, Edit, EditError, GroupOutcome, MacFault, OpenError, Opened, ReadError,
+    Readers, Rule, SealError, Sealed, Terms, UnlockError, seal_for,
 };
+use crate::trust;
 
+/// Version of SOPS whose layout is written.
+pub(super) const VERSION: &str = "3.13.3";
 /// Said of a file that has a `sops` entry already.
 const SEALED_ALREADY: &str = "\
 The file has an entry called \"sops\" at its root (or, in a flat format, entries that begin with
@@ -213,14 +216,37 @@ fn not_made(error: &SealError, shown: &Path) -> Failure {
     }
 }
 
-/// The sealed file with `plain`, a changed version of its text, in it.
+/// The sealed file with `plain`, a changed version of its text, in it. Its version follows that of this
+/// program, upwards only.
 ///
 /// # Errors
 /// As [`seal`].
 pub(super) fn reseal(opened: &Opened, plain: &Secret, shown: &Path) -> Result<Draft, Failure> {
-    opened
-        .reseal(plain, SystemClock.now().wall)
-        .map_err(|error| not_made(&error, shown))
+    let made = opened.reseal(plain, SystemClock.now().wall);
+    let made = made.and_then(|mut draft| {
+        if is_older(&draft.sealed.metadata().version) {
+            let version = crate::sops::text_node(VERSION);
+            draft.sealed = draft.sealed.with_field("version", version)?;
+        }
+        renewed(draft, opened.sealed())
+    });
+    made.map_err(|error| not_made(&error, shown))
+}
+
+/// With its seal renewed, where it has one.
+fn renewed(draft: Draft, former: &Sealed) -> Result<Draft, SealError> {
+    trust::renew(draft, former, SystemClock.now().wall)
+}
+
+/// Whether `version` is below that of this program.
+fn is_older(version: &str) -> bool {
+    let numbers = |version: &str| -> Vec<u64> {
+        let core = version.split(['-', '+']).next().unwrap_or_default();
+        core.split('.')
+            .filter_map(|part| part.parse().ok())
+            .collect()
+    };
+    numbers(version) < numbers(VERSION)
 }
 
 /// The sealed file with one value changed in its first document.
@@ -229,6 +255,7 @@ pub(super) fn reseal(opened: &Opened, plain: &Secret, shown: &Path) -> Result<Dr
 /// When the change cannot be made.
 pub(super) fn change(opened: &Opened, edit: Edit, shown: &Path) -> Result<Draft, Failure> {
     let changed = opened.change(&[edit], SystemClock.now().wall);
+    let changed = changed.and_then(|draft| Ok(renewed(draft, opened.sealed())?));
     changed.map_err(|error| match error {
         ChangeError::Seal(error) => not_made(&error, shown),
         ChangeError::Edit(EditError::Metadata) => Failure::new(Exit::SealedAlready, SEALED_ALREADY),
@@ -241,29 +268,35 @@ pub(super) fn change(opened: &Opened, edit: Edit, shown: &Path) -> Result<Draft,
     })
 }
 
-/// The same values with a new data key for `readers`.
+/// The same values with a new data key for `readers`; keys of the kinds `dropped` go.
 ///
 /// # Errors
-/// When a key of another service would be lost.
-pub(super) fn rotate(opened: &Opened, readers: &Readers, shown: &Path) -> Result<Draft, Failure> {
-    opened
-        .rotate(readers, SystemClock.now().wall)
-        .map_err(|error| not_made(&error, shown))
+/// When another key of another service would be lost.
+pub(super) fn rotate(
+    opened: &Opened,
+    readers: &Readers,
+    dropped: &[&str],
+    shown: &Path,
+) -> Result<Draft, Failure> {
+    let made = opened.rotate_dropping(readers, dropped, SystemClock.now().wall);
+    let made = made.and_then(|draft| renewed(draft, opened.sealed()));
+    made.map_err(|error| not_made(&error, shown))
 }
 
-/// The same file for other readers.
+/// The same file for other readers; keys of the kinds `dropped` go.
 ///
 /// # Errors
-/// When the new readers are impossible, or a key of another service would be lost.
+/// When the new readers are impossible, or another key of another service would be lost.
 pub(super) fn rewrap(
     sealed: &Sealed,
     key: &DataKey,
     readers: &Readers,
+    dropped: &[&str],
     shown: &Path,
 ) -> Result<Draft, Failure> {
-    sealed
-        .rewrap(key, readers)
-        .map_err(|error| not_made(&error, shown))
+    let made = sealed.rewrap_dropping(key, readers, dropped);
+    let made = made.and_then(|draft| renewed(draft, sealed));
+    made.map_err(|error| not_made(&error, shown))
 }
 
 /// The text of a sealed file, in another format where one is wanted.
@@ -291,52 +324,33 @@ pub(super) fn sealed_text(draft: &Draft, stores: &Stores, shown: &Path) -> Resul
     Ok(made.sealed.text().clone())
 }
 
-/// What is said when the data key cannot be had.
-pub(super) fn no_key(sealed: &Sealed, error: &KeyError, tried: &str) -> Failure {
-    let groups = &sealed.metadata().groups;
-    let opened = match error {
-        KeyError::Groups { opened, .. } => opened.clone(),
-        _ => vec![false; groups.len()],
-    };
+/// What is said when the data key cannot be had: of each group and key why, and where nothing was found.
+pub(super) fn no_key(error: &UnlockError, unused: &[String]) -> Failure {
     let mut lines = vec![
         "Failed to get the data key required to decrypt the SOPS file.".to_owned(),
         String::new(),
     ];
-    for (place, (group, opened)) in groups.iter().zip(opened).enumerate() {
-        if opened {
-            lines.push(format!("Group {place}: SUCCESS"));
-        } else {
-            lines.push(format!("Group {place}: FAILED"));
-            lines.extend(failed_keys(group, error, tried));
+    let UnlockError::TooFew { groups, .. } = error else {
+        return Failure::new(Exit::NoKey, format!("{}\n{error}.", lines.concat()));
+    };
+    for (place, group) in groups.iter().enumerate() {
+        match group {
+            GroupOutcome::Opened => lines.push(format!("Group {place}: SUCCESS")),
+            GroupOutcome::Failed(keys) => {
+                lines.push(format!("Group {place}: FAILED"));
+                for key in keys {
+                    lines.push(format!("  {}: FAILED", key.recipient));
+                    let why = key.why.to_string();
+                    lines.extend(why.lines().map(|line| format!("    - | {line}")));
+                }
+            }
         }
         lines.push(String::new());
     }
-    lines.push(match error {
-        KeyError::Groups { opened, wanted } => format!(
-            "The file needs {wanted} of its {} key groups; {} could be opened.",
-            opened.len(),
-            opened.iter().filter(|opened| **opened).count()
-        ),
-        error => format!("{error}."),
-    });
-    Failure::new(Exit::NoKey, lines.join("\n"))
-}
-
-/// The keys of a group that could not be opened, each with the reason.
-fn failed_keys(group: &KeyGroup, error: &KeyError, tried: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    for key in &group.age {
-        lines.push(format!("  {}: FAILED", key.recipient));
-        let why = match error {
-            KeyError::Damaged { recipient, fault } if *recipient == key.recipient => {
-                fault.to_string()
-            }
-            _ => format!("no identity opens it\n{tried}"),
-        };
-        lines.extend(why.lines().map(|line| format!("    - | {line}")));
+    if !unused.is_empty() {
+        lines.push(format!("No keys were found in {}.", unused.join(", ")));
+        lines.push(String::new());
     }
-    let pgp = group.pgp.iter().map(|key| key.fingerprint.as_str());
-    let names = pgp.chain(group.foreign.iter().copied());
-    lines.extend(names.map(|name| format!("  {name}: FAILED")));
-    lines
+    lines.push(format!("Recovery failed: {error}."));
+    Failure::new(Exit::NoKey, lines.join("\n"))
 }

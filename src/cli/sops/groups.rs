@@ -101,7 +101,7 @@ fn regroup(
     let key = unlock::data_key(call, &sealed).map_err(|failure| {
         Failure::generic(format!("Error getting data key: {}", failure.text()))
     })?;
-    let draft = engine::rewrap(&sealed, &key, &readers, &file)?;
+    let draft = engine::rewrap(&sealed, &key, &readers, &[], &file)?;
     output::deliver(call, &input, &loaded, draft.sealed.text())
 }
 

@@ -1,10 +1,8 @@
 //! Help, printed from the tables of the commands in the layout of SOPS.
 
+use super::engine::VERSION;
 use super::flags::{Flag, Takes};
 use super::verbs::{LEGACY, VERBS, Verb};
-
-/// Version of SOPS whose command line this is; wrappers read it.
-const VERSION: &str = "3.13.3";
 
 /// What `--version` prints.
 pub(super) fn version() -> String {

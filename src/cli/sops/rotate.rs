@@ -38,9 +38,36 @@ pub(super) fn rotate(call: &mut Call<'_>) -> Result<(), Failure> {
     };
     let opened = engine::open(call, sealed, policy, &name)?;
     let readers = readers(call, opened.sealed())?;
-    let draft = engine::rotate(&opened, &readers, &name)?;
+    let dropped = dropped(call, opened.sealed());
+    let draft = engine::rotate(&opened, &readers, &dropped, &name)?;
     let text = engine::sealed_text(&draft, &stores, &name)?;
     output::deliver(call, &input, &loaded, &text)
+}
+
+/// The kinds of keys of other services that the flags take out.
+fn dropped(call: &Call<'_>, sealed: &Sealed) -> Vec<&'static str> {
+    let mut dropped = Vec::new();
+    for kind in sealed.metadata().foreign() {
+        let flag = match kind {
+            "azure_kv" => "rm-azure-kv",
+            "gcp_kms" => "rm-gcp-kms",
+            "hc_vault" => "rm-hc-vault-transit",
+            "hckms" => "rm-hckms",
+            "kms" => "rm-kms",
+            _ => "rm-pgp",
+        };
+        let Some(names) = call.own.text(flag) else {
+            continue;
+        };
+        let groups = sealed.metadata().groups.iter();
+        let mut pgp = groups.flat_map(|group| &group.pgp);
+        // Of the other kinds it is not known here which key is which.
+        if kind != "pgp" || pgp.all(|key| names.contains(&key.fingerprint)) {
+            call.warn(&format!("all keys of {kind} are taken out"));
+            dropped.push(kind);
+        }
+    }
+    dropped
 }
 
 /// Who can open the file now, with those added and without those taken out.

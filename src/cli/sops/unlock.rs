@@ -43,16 +43,12 @@ pub(super) fn data_key(call: &Call<'_>, sealed: &Sealed) -> Result<DataKey, Fail
         name => environ.raw(name).map(ToOwned::to_owned),
     });
     let keyring = Keyring::new(sources, Asking::new(Terminal));
-    sealed.data_key_with(&keyring).map_err(|error| {
+    sealed.unlock(&keyring).map_err(|error| {
         let report = keyring.report();
-        let problems = report.problems.iter();
-        let mut tried: Vec<String> = problems
-            .map(|problem| format!("{}: {}", problem.source, problem.why))
-            .collect();
-        if !report.unused.is_empty() {
-            tried.push(format!("nothing was found in {}", report.unused.join(", ")));
+        for problem in &report.problems {
+            call.warn(&format!("{}: {}", problem.source, problem.why));
         }
-        engine::no_key(sealed, &error, &tried.join("\n"))
+        engine::no_key(&error, &report.unused)
     })
 }
 

@@ -87,13 +87,57 @@ fn update(call: &mut Call<'_>, settings: &Settings, file: &Path) -> Result<(), F
     }
     let kept = sealed.metadata().threshold.filter(|_| present.len() > 1);
     let threshold = kept.and_then(|number| i64::try_from(number).ok());
+    let (wanted, dropped) = without_foreign(&sealed, wanted)?;
     let readers = unlock::to_readers(wanted, threshold.unwrap_or(0))?;
     let key = unlock::data_key(call, &sealed)?;
-    let draft = engine::rewrap(&sealed, &key, &readers, file)?;
+    let draft = engine::rewrap(&sealed, &key, &readers, &dropped, file)?;
     output::replace(file, &loaded, draft.sealed.text())?;
     call.ui
         .status(&format!("File {shown} synced with new keys"));
     Ok(())
+}
+
+/// The age keys of `wanted`, and the kinds of other keys that the file has and that are not wanted any
+/// more. What is wanted and there stays as it is.
+///
+/// # Errors
+/// When a key of another service is to come, or some of a kind are to go and some to stay.
+fn without_foreign(
+    sealed: &Sealed,
+    wanted: Vec<Vec<MasterKey>>,
+) -> Result<(Vec<Vec<MasterKey>>, Vec<&'static str>), Failure> {
+    let present = sealed.metadata().foreign();
+    let is_wanted = |kind: &str| wanted.iter().flatten().any(|key| key.service == kind);
+    let dropped: Vec<&str> = present
+        .iter()
+        .copied()
+        .filter(|kind| !is_wanted(kind))
+        .collect();
+    let groups = sealed.metadata().groups.iter();
+    let pgp: Vec<&str> = groups
+        .flat_map(|group| &group.pgp)
+        .map(|key| key.fingerprint.as_str())
+        .collect();
+    for key in wanted.iter().flatten().filter(|key| key.service != "age") {
+        let is_there = match key.service {
+            "pgp" => pgp.contains(&key.name.as_str()),
+            kind => present.contains(&kind),
+        };
+        if !is_there {
+            unlock::recipient(key)?;
+        }
+    }
+    let wanted_pgp = wanted.iter().flatten().filter(|key| key.service == "pgp");
+    if !dropped.contains(&"pgp") && wanted_pgp.count() != pgp.len() {
+        return Err(Failure::generic(
+            "some PGP keys would stay and some go, which sealctl cannot do; use SOPS itself for it",
+        ));
+    }
+    let age = |group: Vec<MasterKey>| {
+        let age = group.into_iter().filter(|key| key.service == "age");
+        age.collect()
+    };
+    Ok((wanted.into_iter().map(age).collect(), dropped))
 }
 
 /// Asks on standard output and reads the answer from standard input, as SOPS does.
