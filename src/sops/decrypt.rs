@@ -2,10 +2,12 @@
 //! that should be none, decrypting.
 
 use super::open::{OpenError, is_void};
+use super::source::Dialect;
 use super::typed::Plain;
 use super::walk::{Outcome, Place, Visitor};
 use crate::crypto::mac::Mac;
 use crate::crypto::value::{self, Cipher, ValueError, ValueType};
+use crate::format::Format;
 use crate::secret::Secret;
 use crate::tree::{Comment, Kind, Leaf, Path, Position};
 
@@ -14,11 +16,15 @@ fn is_ciphertext(leaf: &Leaf) -> bool {
     leaf.kind == Kind::Text && leaf.text.expose_text().is_some_and(value::is_encrypted)
 }
 
-/// Whether `text` can stand behind a `#` without ending the line that it stands on.
-fn is_comment_text(text: &Secret) -> bool {
+/// Whether `text` can be a comment in `format`. In INI one comment has several lines; elsewhere it stands
+/// behind a `#` and must not end the line.
+fn is_comment_text(format: Format, text: &Secret) -> bool {
     let breaks = |each: char| each.is_control() && each != '\t';
-    text.expose_text()
-        .is_some_and(|text| !text.contains(breaks))
+    let lines = |each: char| breaks(each) && each != '\n';
+    text.expose_text().is_some_and(|text| match format {
+        Format::Ini => !text.contains(lines),
+        _ => !text.contains(breaks),
+    })
 }
 
 /// Marks what is ciphertext.
@@ -57,6 +63,8 @@ impl Visitor for FindPlain {
 
 /// Decrypts values and comments, and gathers the MAC.
 pub(super) struct Decrypt {
+    pub(super) format: Format,
+    pub(super) dialect: Dialect,
     pub(super) cipher: Cipher,
     pub(super) mac: Mac,
     /// Values in clear where the rule wants ciphertext.
@@ -67,11 +75,12 @@ impl Decrypt {
     fn decrypt(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, ValueError> {
         let text = leaf.text.expose_text().ok_or(ValueError::NotEncrypted)?;
         let (bytes, kind) = self.cipher.decrypt(text, &place.aad)?;
-        if kind == ValueType::Comment && place.home.is_list && is_comment_text(&bytes) {
+        if kind == ValueType::Comment && place.home.is_list && is_comment_text(self.format, &bytes)
+        {
             return Ok(Outcome::Comment(bytes));
         }
         let (kind, text, normal) = Plain::read(kind, bytes)?;
-        if text.expose_text().is_none() {
+        if self.dialect == Dialect::Environment && text.expose_text().is_none() {
             return Err(ValueError::NotText);
         }
         self.mac.add_encrypted(normal.bytes.expose());
@@ -113,7 +122,7 @@ impl Visitor for Decrypt {
     ) -> Result<Option<Secret>, OpenError> {
         let text = comment.text.expose_text().filter(|_| place.selected);
         let decrypted = text.and_then(|text| self.cipher.decrypt(text, place.comment_aad()).ok());
-        if let Some((text, _)) = decrypted.filter(|(text, _)| is_comment_text(text)) {
+        if let Some((text, _)) = decrypted.filter(|(text, _)| is_comment_text(self.format, text)) {
             comment.text = text;
         }
         Ok(None)

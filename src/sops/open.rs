@@ -356,12 +356,16 @@ impl Sealed {
     pub fn open_partly(self, key: &DataKey) -> Result<Partly, OpenError> {
         let mut documents = self.documents.clone();
         let mut visitor = Decrypt {
+            format: self.format,
+            dialect: self.dialect,
             cipher: Cipher::new(key),
             mac: Mac::new(self.metadata.coverage),
             plain: Vec::new(),
         };
         walk(&mut documents, &self.metadata.rule, &mut visitor)?;
-        let Decrypt { cipher, mac, plain } = visitor;
+        let Decrypt {
+            cipher, mac, plain, ..
+        } = visitor;
         let mac = check_mac(&self.metadata, &cipher, mac);
         Ok(Partly {
             opened: Opened {

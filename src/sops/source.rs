@@ -50,12 +50,26 @@ impl Source {
             }
             _ => (text.clone(), format::parse(format, text.expose())?),
         };
+        let text = match format {
+            Format::Json => without_rest(text, &documents),
+            _ => text,
+        };
         Ok(Self {
             format,
             dialect,
             text,
             documents,
         })
+    }
+}
+
+/// A JSON text up to the end of its root: what follows is ignored, and must not stay in clear in a sealed
+/// file.
+fn without_rest(text: Secret, documents: &[Map]) -> Secret {
+    let end = documents.first().map_or(0, |root| root.span.end);
+    match text.expose().split_at_checked(end) {
+        Some((root, rest)) if !rest.trim_ascii().is_empty() => Secret::new([root, b"\n"].concat()),
+        _ => text,
     }
 }
 
