@@ -150,13 +150,17 @@ pub enum EmitError {
     /// An indentation below what the format knows.
     #[error("an indentation this small is not possible in {0}")]
     NegativeIndent(Format),
+    /// A comment that is not UTF-8.
+    #[error("a comment is not UTF-8, which {0} cannot hold")]
+    CommentNotText(Format),
     /// Deeper nesting than can be read back.
     #[error("nesting is too deep for {0}")]
     TooDeep(Format),
 }
 
 /// Reads `text` in `format`: its documents in file order (exactly one, except for YAML), with positions
-/// and spans.
+/// and spans. Who rewrites YAML asks [`yaml::parse_sops`], since spans may lie in a text that was printed
+/// anew.
 ///
 /// # Errors
 /// At the first byte that breaks a rule of the format, with its position.
@@ -166,14 +170,7 @@ pub fn parse(format: Format, text: &[u8]) -> Result<Vec<Map>, SyntaxError> {
         Format::Dotenv => Ok(vec![dotenv::parse(text)?]),
         Format::Ini => Ok(vec![ini::parse(text)?]),
         Format::Binary => Ok(vec![binary::parse(text)]),
-        Format::Yaml => {
-            let not_text = SyntaxError {
-                position: Position { line: 1, column: 1 },
-                fault: Fault::Malformed("the text is not UTF-8"),
-            };
-            let text = std::str::from_utf8(text).map_err(|_| not_text)?;
-            Ok(vec![yaml::parse(text)?])
-        }
+        Format::Yaml => Ok(yaml::parse_sops(text)?.documents),
     }
 }
 
@@ -188,22 +185,13 @@ pub fn emit(format: Format, documents: &[Map], layout: Layout) -> Result<Secret,
         Format::Ini => ini::emit(documents),
         Format::Binary => binary::content(documents).cloned(),
         Format::Yaml => {
-            let step = match layout.indent {
-                Some(indent) if indent < 0 => return Err(EmitError::NegativeIndent(format)),
-                Some(2..=9) => layout
-                    .indent
-                    .and_then(|indent| usize::try_from(indent).ok()),
-                None | Some(0) => Some(4),
-                Some(_) => Some(2),
-            };
-            let mut text = Vec::new();
-            for (place, document) in documents.iter().enumerate() {
-                if place > 0 {
-                    text.extend_from_slice(b"---\n");
-                }
-                text.extend_from_slice(yaml::render(document, 0, step.unwrap_or(4)).expose());
-            }
-            Ok(Secret::new(text))
+            let indent = yaml::Indent::of(layout.indent.unwrap_or(0));
+            indent
+                .and_then(|indent| yaml::emit(documents, indent))
+                .map_err(|error| match error {
+                    yaml::EmitError::NegativeIndent => EmitError::NegativeIndent(format),
+                    yaml::EmitError::CommentNotText => EmitError::CommentNotText(format),
+                })
         }
     }
 }

@@ -48,6 +48,11 @@ impl Source {
                 let map = yaml::parse(text.expose_text().unwrap_or_default())?;
                 (text.clone(), vec![map])
             }
+            (Format::Yaml, Dialect::Sops) => {
+                let reading = yaml::parse_sops(text.expose())?;
+                let text = reading.text.unwrap_or_else(|| text.clone());
+                (text, reading.documents)
+            }
             _ => (text.clone(), format::parse(format, text.expose())?),
         };
         let text = match format {

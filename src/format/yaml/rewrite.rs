@@ -10,6 +10,7 @@ mod part;
 
 use self::part::{Part, parts_of_list, parts_of_map};
 use super::edit::{Editor, Site};
+use super::emit::{Indent, emit};
 use super::write;
 use crate::secret::Secret;
 use crate::tree::{Comment, Layout, Leaf, Map, Node, Position, Span, Style};
@@ -24,7 +25,7 @@ use crate::tree::{Comment, Layout, Leaf, Map, Node, Position, Span, Style};
 #[must_use]
 pub fn rewrite(source: &str, before: &[Map], after: &[Map]) -> Secret {
     if before.len() != after.len() {
-        return anew(after);
+        return anew(before, after);
     }
     let none = Map::default();
     let mut rewriter = Rewriter {
@@ -36,19 +37,21 @@ pub fn rewrite(source: &str, before: &[Map], after: &[Map]) -> Secret {
         rewriter.document(before, after);
     }
     if rewriter.stuck {
-        return anew(after);
+        return anew(before, after);
     }
     rewriter.edit.finish()
 }
 
-fn anew(documents: &[Map]) -> Secret {
-    let mut text = Vec::new();
-    for (place, document) in documents.iter().enumerate() {
-        text.extend_from_slice(if place > 0 { b"---\n" } else { b"" });
-        text.extend_from_slice(write::render(document, 0, 4).expose());
-    }
-    Secret::new(text)
+/// Prints everything anew, as deep as the text was indented.
+fn anew(before: &[Map], after: &[Map]) -> Secret {
+    let step = before.first().map_or(4, super::edit::step);
+    let indent = i64::try_from(step).map_or_else(|_| Ok(Indent::default()), Indent::of);
+    let printed = indent.and_then(|indent| emit(after, indent));
+    printed.unwrap_or_else(|_| Secret::from_text(""))
 }
+
+/// Comments that can stand behind one value, with those behind its key. More are looked at in vain.
+const MOST_BEHIND: usize = 64;
 
 struct Rewriter<'a> {
     edit: Editor<'a>,
@@ -74,6 +77,13 @@ impl Change<'_> {
     /// Whether a part came or went.
     fn in_structure(&self) -> bool {
         self.kept.contains(&false) || self.origin.contains(&None)
+    }
+
+    /// The entry or item that a comment on its line belongs to: the next one.
+    fn owner(&self, place: usize) -> Option<usize> {
+        let next = self.before[place..].iter().take(MOST_BEHIND);
+        let ahead = next.map(Part::is_comment).position(|comment| !comment)?;
+        Some(place + ahead)
     }
 
     /// Whether nothing but comments is left of what was there, though there was more.

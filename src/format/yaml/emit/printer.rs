@@ -211,6 +211,7 @@ impl<'a> Printer<'a> {
         self.indent = outer;
         self.indicator("}", false, false, false);
         self.flow_record(record, position, start);
+        self.write_behind()?;
         self.write_foot()
     }
 
@@ -224,6 +225,7 @@ impl<'a> Printer<'a> {
         self.announce_feet(feet);
         self.indicator("]", false, false, false);
         self.flow_record(record, position, start);
+        self.write_behind()?;
         self.write_foot()
     }
 
@@ -274,11 +276,13 @@ impl<'a> Printer<'a> {
                 self.write_foot()?;
             }
             Node::Map(map) => {
+                self.behind.extend(behind);
                 self.announce_map(map, record);
                 self.write_foot()?;
                 self.map(map, record, Context::Pair, &[])?;
             }
             Node::List(list) => {
+                self.behind.extend(behind);
                 self.announce_list(list, record);
                 self.write_foot()?;
                 self.list(list, record, Context::Pair, &[])?;
@@ -287,9 +291,15 @@ impl<'a> Printer<'a> {
         Ok(self.records[record].span.end)
     }
 
-    /// Comments behind a map or list go above it: behind it they would be behind its last value.
+    /// Comments behind a map or list go above it, unless it is empty: behind it they would be behind its
+    /// last value.
     fn behind_or_above(&mut self, node: &Node, behind: Vec<Waiting<'a>>) -> Vec<Waiting<'a>> {
-        if matches!(node, Node::Leaf(_)) {
+        let short = match node {
+            Node::Leaf(_) => true,
+            Node::Map(map) => map.items.is_empty(),
+            Node::List(list) => list.items.is_empty(),
+        };
+        if short {
             return behind;
         }
         self.head.extend(behind);
@@ -363,8 +373,8 @@ impl<'a> Printer<'a> {
         self.start_line();
         let (position, start) = (self.position(), self.text.len());
         self.indicator("-", true, false, true);
+        self.behind.extend(behind);
         if let Node::Leaf(leaf) = node {
-            self.behind.extend(behind);
             self.announce_feet(feet);
             self.leaf(leaf, record, Context::Item)?;
             self.write_behind()?;

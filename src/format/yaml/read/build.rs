@@ -175,6 +175,10 @@ impl<'a> Builder<'a> {
             }
             What::Scalar { .. } => {
                 let null = self.leaf(root)?.kind == Kind::Null;
+                // A `null` that is written must go before anything can be put here.
+                if !map.span.is_empty() {
+                    map.layout = Layout::Flow;
+                }
                 return if null {
                     Ok(())
                 } else {

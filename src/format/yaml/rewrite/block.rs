@@ -76,16 +76,16 @@ impl<'a> Rewriter<'a> {
 
     /// Takes out what is gone.
     fn removed(&mut self, change: &Change<'a>) {
-        let mut covered = 0;
+        let (mut covered, mut above) = (0, None);
         for (place, part) in change.before.iter().enumerate() {
             if change.kept[place] {
+                if !self.is_behind_a_value(part) {
+                    above = Some(part);
+                }
                 continue;
             }
             if self.is_behind_a_value(part) {
-                let owner = change.before[place..]
-                    .iter()
-                    .position(|part| !part.is_comment());
-                if owner.is_none_or(|ahead| change.kept[place + ahead]) {
+                if change.owner(place).is_none_or(|owner| change.kept[owner]) {
                     let before = &self.source[..part.span().start];
                     let start = before.trim_end_matches([' ', '\t']).len();
                     let end = part.span().end;
@@ -97,7 +97,7 @@ impl<'a> Rewriter<'a> {
                 self.stuck = true;
                 return;
             };
-            let range = self.lines_of(change, place, start);
+            let range = self.lines_of(change, place, start, above);
             let start = range.start.max(covered);
             if start < range.end {
                 let end = range.end;
@@ -108,13 +108,18 @@ impl<'a> Rewriter<'a> {
     }
 
     /// The lines of a part; for one behind a dash, up to the part after it.
-    fn lines_of(&self, change: &Change<'a>, place: usize, start: usize) -> Span {
+    /// `above` is the last part before it that stays.
+    fn lines_of(
+        &self,
+        change: &Change<'a>,
+        place: usize,
+        start: usize,
+        above: Option<&Part<'a>>,
+    ) -> Span {
         let part = &change.before[place];
         if self.edit.begins_line(start) {
             let start = self.edit.line_start(start);
             let mut end = self.edit.next_line(part.end());
-            let mut before = change.before[..place].iter().rev();
-            let above = before.find(|part| !part.is_comment());
             if above.is_some_and(|part| self.keeps_breaks(part)) {
                 end = self.behind_empty_lines(end);
             }
@@ -149,12 +154,8 @@ impl<'a> Rewriter<'a> {
 
     /// Whether a part is a comment behind a value that is gone with its line.
     fn is_orphan(&self, change: &Change<'a>, place: usize) -> bool {
-        let owner = || {
-            let mut parts = change.before[place..].iter();
-            parts.position(|part| !part.is_comment())
-        };
         self.is_behind_a_value(&change.before[place])
-            && owner().is_some_and(|ahead| !change.kept[place + ahead])
+            && change.owner(place).is_some_and(|owner| !change.kept[owner])
     }
 
     /// The lines of those parts that `wanted` picks, the first one without its indentation.
