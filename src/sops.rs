@@ -120,7 +120,7 @@ mod walk;
 
 pub use edit::{ChangeError, Edit, EditError, edit};
 pub use metadata::{KeyGroup, Metadata, PgpKey, WrappedKey};
-pub use open::{KeyError, MacFault, OpenError, ReadError, Sealed, Wrapped};
+pub use open::{KeyError, MacFault, OpenError, ReadError, Sealed};
 pub use opened::{Opened, Partly};
 pub use readers::Readers;
 pub use rule::{InvalidRule, Rule};

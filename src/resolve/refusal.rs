@@ -130,9 +130,7 @@ impl From<KeyError> for Refusal {
             KeyError::NoIdentity { .. } => (Reason::NoIdentity, "E0112"),
             KeyError::NotARecipient { .. } => (Reason::NotRecipient, "E0112"),
             KeyError::Damaged { .. } => (Reason::IntegrityFailed, "E0130"),
-            KeyError::Split | KeyError::Groups { .. } | KeyError::Shares => {
-                (Reason::InvalidDocument, "E0208")
-            }
+            KeyError::Split => (Reason::InvalidDocument, "E0208"),
         };
         Self::new(Stage::Decrypted, reason, code, error.to_string())
     }

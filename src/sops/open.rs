@@ -2,14 +2,14 @@
 
 use super::block::Block;
 use super::decrypt::{Decrypt, FindPlain, Recognise};
-use super::metadata::{KeyGroup, Metadata, PgpKey, WrappedKey};
+use super::metadata::{Metadata, WrappedKey};
 use super::opened::{Opened, Partly};
 use super::rule::InvalidRule;
 use super::source::{Dialect, Source};
 use super::walk::walk;
 use crate::crypto::mac::Mac;
 use crate::crypto::value::{Cipher, ValueError};
-use crate::crypto::{DataKey, Identity, UnwrapError, identity, shares, unwrap};
+use crate::crypto::{DataKey, Identity, UnwrapError, identity, unwrap};
 use crate::format::{Format, SyntaxError};
 use crate::secret::Secret;
 use crate::tree::{Kind, Leaf, Map, Node, Path, Position};
@@ -89,21 +89,6 @@ pub enum KeyError {
     /// The data key is split among key groups, which an environment document may not have.
     #[error("the data key is split among several key groups, which is not supported here")]
     Split,
-    /// The data key is split among key groups, and too few of them could be opened.
-    #[error(
-        "the data key is split among {} key groups, {wanted} of which are needed, and {} could be opened",
-        opened.len(),
-        opened.iter().filter(|opened| **opened).count()
-    )]
-    Groups {
-        /// Of each group, whether it could be opened.
-        opened: Vec<bool>,
-        /// How many are needed.
-        wanted: usize,
-    },
-    /// What the groups gave does not fit together.
-    #[error("the shares of the key groups do not fit together")]
-    Shares,
 }
 
 fn shorts(recipients: &[String]) -> String {
@@ -268,69 +253,47 @@ impl Sealed {
         visitor.0
     }
 
-    /// Unwraps the data key with whichever identity fits; where there are key groups, one of each of as
-    /// many as are needed.
+    /// Unwraps the data key of an environment document with whichever identity fits. Other files are
+    /// [unlocked](Self::unlock).
     ///
     /// # Errors
     /// When there is no identity, none of them is a recipient, or the wrapped key is damaged.
     pub fn data_key(&self, identities: &[Identity]) -> Result<DataKey, KeyError> {
-        if self.metadata.is_split() && self.dialect == Dialect::Environment {
+        if self.metadata.is_split() {
             return Err(KeyError::Split);
         }
+        let recipients = || self.recipients().map(str::to_owned).collect();
         if identities.is_empty() {
             return Err(KeyError::NoIdentity {
-                recipients: self.recipients().map(str::to_owned).collect(),
+                recipients: recipients(),
             });
         }
-        // A public key takes as long to compute as a wrapped key takes to be tried.
-        let own = match self.metadata.age().nth(1) {
-            Some(_) => identities.iter().map(Identity::recipient).collect(),
-            None => Vec::new(),
-        };
-        let is_own = |key: &WrappedKey| own.iter().any(|own| own.as_str() == key.recipient);
-        self.data_key_by(&is_own, &mut |key| match key {
-            Wrapped::Age(key) => unwrap(&key.armored, identities),
-            Wrapped::Pgp(_) => Ok(None),
-        })
+        let mut damaged = None;
+        for key in self.own_first(identities) {
+            match open_key(key, identities) {
+                Ok(Some(data_key)) => return Ok(data_key),
+                Ok(None) => {}
+                Err(fault) => {
+                    let recipient = key.recipient.clone();
+                    damaged.get_or_insert(KeyError::Damaged { recipient, fault });
+                }
+            }
+        }
+        Err(damaged.unwrap_or_else(|| KeyError::NotARecipient {
+            recipients: recipients(),
+        }))
     }
 
-    /// Unwraps the data key with whatever `open` can open, those first of which `is_likely` says so. What
-    /// the file says about a key is not proven, so none is left out.
-    ///
-    /// # Errors
-    /// When none of a group can be opened, or too few groups, or what was opened is no data key.
-    pub fn data_key_by(
-        &self,
-        is_likely: &dyn Fn(&WrappedKey) -> bool,
-        open: &mut dyn FnMut(Wrapped<'_>) -> Result<Option<Secret>, UnwrapError>,
-    ) -> Result<DataKey, KeyError> {
-        let mut damaged = None;
-        let mut shares: Vec<Option<Secret>> = Vec::new();
-        for group in &self.metadata.groups {
-            shares.push(open_group(group, is_likely, open, &mut damaged));
+    /// The wrapped keys, those for `identities` first. What the file says about a key is not proven, so
+    /// none is left out.
+    fn own_first(&self, identities: &[Identity]) -> Vec<&WrappedKey> {
+        let mut keys: Vec<&WrappedKey> = self.metadata.age().collect();
+        // A public key takes as long to compute as a wrapped key takes to be tried.
+        if keys.len() > 1 {
+            let own: Vec<_> = identities.iter().map(Identity::recipient).collect();
+            keys.sort_by_key(|key| !own.iter().any(|own| own.as_str() == key.recipient));
         }
-        if !self.metadata.is_split() {
-            let key = shares.into_iter().flatten().next();
-            let key = key.ok_or_else(|| {
-                damaged.unwrap_or_else(|| KeyError::NotARecipient {
-                    recipients: self.recipients().map(str::to_owned).collect(),
-                })
-            })?;
-            let length = key.len();
-            return DataKey::new(key).ok_or_else(|| KeyError::Damaged {
-                recipient: self.recipients().next().unwrap_or_default().to_owned(),
-                fault: UnwrapError::WrongLength { length },
-            });
-        }
-        let opened: Vec<bool> = shares.iter().map(Option::is_some).collect();
-        // A file that says nothing is satisfied with any shares that give a key.
-        let wanted = self.metadata.threshold.unwrap_or(2);
-        if opened.iter().filter(|opened| **opened).count() < wanted {
-            return Err(KeyError::Groups { opened, wanted });
-        }
-        let shares: Vec<Secret> = shares.into_iter().flatten().collect();
-        let key = shares::combine(&shares).map_err(|_| KeyError::Shares)?;
-        DataKey::new(key).ok_or(KeyError::Shares)
+        keys
     }
 
     /// Decrypts every value and checks the MAC.
@@ -379,42 +342,14 @@ impl Sealed {
     }
 }
 
-/// One wrapped key, whichever kind it is of.
-#[derive(Debug, Clone, Copy)]
-pub enum Wrapped<'a> {
-    /// For an age recipient.
-    Age(&'a WrappedKey),
-    /// For a PGP key.
-    Pgp(&'a PgpKey),
-}
-
-/// What one key of `group` gives; notes the first that is damaged.
-fn open_group(
-    group: &KeyGroup,
-    is_likely: &dyn Fn(&WrappedKey) -> bool,
-    open: &mut dyn FnMut(Wrapped<'_>) -> Result<Option<Secret>, UnwrapError>,
-    damaged: &mut Option<KeyError>,
-) -> Option<Secret> {
-    let mut keys: Vec<&WrappedKey> = group.age.iter().collect();
-    keys.sort_by_key(|key| !is_likely(key));
-    let age = keys
-        .into_iter()
-        .map(|key| (Wrapped::Age(key), &key.recipient));
-    let pgp = group
-        .pgp
-        .iter()
-        .map(|key| (Wrapped::Pgp(key), &key.fingerprint));
-    for (key, name) in age.chain(pgp) {
-        match open(key) {
-            Ok(Some(opened)) => return Some(opened),
-            Ok(None) => {}
-            Err(fault) => {
-                let recipient = name.clone();
-                damaged.get_or_insert(KeyError::Damaged { recipient, fault });
-            }
-        }
-    }
-    None
+/// The data key in `key`, `None` if it is for none of `identities`.
+fn open_key(key: &WrappedKey, identities: &[Identity]) -> Result<Option<DataKey>, UnwrapError> {
+    let Some(secret) = unwrap(&key.armored, identities)? else {
+        return Ok(None);
+    };
+    let length = secret.len();
+    let wrong = UnwrapError::WrongLength { length };
+    DataKey::new(secret).map(Some).ok_or(wrong)
 }
 
 fn check_mac(metadata: &Metadata, cipher: &Cipher, mac: Mac) -> Result<(), MacFault> {

@@ -13,7 +13,7 @@ use crate::secret::Secret;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnlockError {
     /// Too few groups could be opened; in a file without groups, the only one.
-    #[error("{wanted} of {} key groups are needed, {} could be opened", groups.len(), opened(groups))]
+    #[error("{}", shortage(groups, *wanted))]
     TooFew {
         /// What became of each group, in the order of the file.
         groups: Vec<GroupOutcome>,
@@ -49,6 +49,14 @@ pub struct KeyOutcome {
     pub recipient: String,
     /// Why it stays closed.
     pub why: UnwrapError,
+}
+
+fn shortage(groups: &[GroupOutcome], wanted: usize) -> String {
+    if groups.len() == 1 {
+        return "none of the keys that the file names could be unwrapped".to_owned();
+    }
+    let (count, opened) = (groups.len(), opened(groups));
+    format!("{wanted} of the {count} key groups are needed, {opened} could be opened")
 }
 
 fn opened(groups: &[GroupOutcome]) -> usize {

@@ -5,7 +5,9 @@ use sealctl::crypto::mac::Coverage;
 use sealctl::crypto::{DataKey, Identity};
 use sealctl::format::{Format, Layout};
 use sealctl::secret::Secret;
-use sealctl::sops::{self, Draft, Edit, KeyError, Opened, Readers, Rule, SealError, Sealed, Terms};
+use sealctl::sops::{
+    self, Draft, Edit, GroupOutcome, Opened, Readers, Rule, SealError, Sealed, Terms, UnlockError,
+};
 use sealctl::tree::{Kind, Node, Path, Step};
 
 const PLAIN: [(Format, &str); 5] = [
@@ -53,7 +55,7 @@ fn text(secret: &Secret) -> String {
 /// As somebody else would read it, from its text alone.
 fn reopened(draft: &Draft, identities: &[Identity]) -> Opened {
     let sealed = Sealed::read(draft.sealed.format(), draft.sealed.text()).unwrap();
-    let key = sealed.data_key(identities).unwrap();
+    let key = sealed.unlock(&identities).unwrap();
     sealed.open(&key).unwrap()
 }
 
@@ -154,14 +156,17 @@ fn rotating_renews_the_data_key_and_every_ciphertext_and_leaves_former_readers_o
         for value in values(&after) {
             assert!(!before.contains(&value), "{format}");
         }
-        assert!(again.sealed.data_key(&[other.clone()]).is_err());
+        assert!(again.sealed.data_key(std::slice::from_ref(&other)).is_err());
         assert!(
             Sealed::read(format, again.sealed.text())
                 .unwrap()
                 .open(&draft.key)
                 .is_err()
         );
-        assert_eq!(text(&reopened(&again, &[me.clone()]).text()), plain);
+        assert_eq!(
+            text(&reopened(&again, std::slice::from_ref(&me)).text()),
+            plain
+        );
     }
 }
 
@@ -205,11 +210,12 @@ fn any_sufficient_number_of_key_groups_opens_and_fewer_do_not() {
             let pair = pair.map(|place| people[place].clone());
             assert_eq!(text(&reopened(&draft, &pair).text()), plain, "{format}");
         }
-        let error = draft.sealed.data_key(&people[1..2]).unwrap_err();
-        let KeyError::Groups { opened, wanted } = error else {
+        let error = draft.sealed.unlock(&&people[1..2]).unwrap_err();
+        let UnlockError::TooFew { groups, wanted } = error else {
             panic!("{format}: {error}");
         };
-        assert_eq!((opened, wanted), (vec![false, true, false], 2));
+        let opened = groups.iter().map(|group| *group == GroupOutcome::Opened);
+        assert_eq!((opened.collect(), wanted), (vec![false, true, false], 2));
     }
 }
 
