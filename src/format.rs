@@ -354,4 +354,88 @@ mod tests {
         splice.remove(Span { start: 2, end: 4 });
         assert_eq!(splice.apply("0123456789").expose_text(), Some(">0145ZZ789"));
     }
+
+    const FORMATS: [Format; 5] = [
+        Format::Yaml,
+        Format::Json,
+        Format::Dotenv,
+        Format::Ini,
+        Format::Binary,
+    ];
+
+    /// Reads `text` in each format, prints it in each, and changes nothing.
+    fn endure(text: &[u8]) {
+        for format in FORMATS {
+            let Ok(documents) = parse(format, text) else {
+                continue;
+            };
+            for other in FORMATS {
+                let _ = emit(other, &documents, Layout::default());
+            }
+            let _ = rewrite(format, text, &documents, &documents, Layout::default());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_a_format_panic(
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60),
+            signs in "[ \n\r\t{}\\[\\]:,\"'`#;=|>&*!\\\\a0-]{0,40}",
+        ) {
+            endure(&bytes);
+            endure(signs.as_bytes());
+        }
+
+        #[test]
+        fn no_flipped_bit_makes_a_format_panic(bit in 0_usize..8 * 100) {
+            let texts: [&[u8]; 3] = [
+                b"{\n\t\"a\": [1, -2.5e3, \"\\u00e9\\ud83d\\ude00\", true, null],\n\t\"sops\": {\"mac\": \"x\"}\n}\n",
+                b"# c\nA=1\nB=a\\nb\nsops_age__list_0__map_enc=x\\n\n",
+                b"; c\nz = 1\n[s] ; d\na = \"\"\"x\ny\"\"\" # e\n`b` : 'c' \\\n d\n[sops]\nmac = x\n",
+            ];
+            for text in texts {
+                let mut text = text.to_vec();
+                if let Some(byte) = text.get_mut(bit / 8) {
+                    *byte ^= 1 << (bit % 8);
+                }
+                endure(&text);
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_texts_take_linear_time() {
+        // Quadratic time would be a minute for each.
+        const MANY: usize = 60_000;
+        for text in [
+            format!("{{\"a\": \"{}\"}}", "\\n\\\\".repeat(MANY)),
+            format!("{{\"a\": [{}1]}}", "{},1,\n".repeat(MANY)),
+            format!("{{{}\"a\": 1}}", "\"a\": 1, ".repeat(MANY)),
+            format!("{{\"a\": 1}}{}", " ".repeat(MANY)),
+            format!("A={}", "\\\\n".repeat(MANY)),
+            "#\n=\n".repeat(MANY),
+            format!("a = \"\"\"{}", "\"\"\n;".repeat(MANY)),
+            format!("a = {}", "\\\n".repeat(MANY)),
+            "; a\n".repeat(MANY),
+            format!("[s]\na = 1\n{}", "a = 2 ; b\n".repeat(MANY)),
+            format!("a = \"{}", "'`\" ".repeat(MANY)),
+        ] {
+            for format in [Format::Json, Format::Dotenv, Format::Ini, Format::Binary] {
+                let Ok(documents) = parse(format, text.as_bytes()) else {
+                    continue;
+                };
+                for other in [Format::Json, Format::Dotenv, Format::Ini] {
+                    let _ = emit(other, &documents, Layout::default());
+                }
+                let same = rewrite(
+                    format,
+                    text.as_bytes(),
+                    &documents,
+                    &documents,
+                    Layout::default(),
+                );
+                assert!(format != Format::Json || same.unwrap().expose() == text.as_bytes());
+            }
+        }
+    }
 }

@@ -222,7 +222,8 @@ fn value_quote(value: &[u8]) -> Option<&'static [u8]> {
 
 /// Whether `value` reads back in these quotes, and nothing behind it.
 fn reads_back(value: &[u8], quote: &[u8]) -> bool {
-    let text = [quote, value, quote, b"\n"].concat();
+    let text = Secret::new([quote, value, quote, b"\n"].concat());
+    let text = text.expose();
     let first = text.iter().position(|&byte| byte == b'\n');
     let (first, rest) = text.split_at(first.map_or(text.len(), |end| end + 1));
     let line = read::trimmed_start(first);

@@ -37,34 +37,31 @@ struct Reader<'a> {
     text: &'a [u8],
     at: usize,
     locator: Locator<'a>,
-    sections: Vec<Section>,
+    sections: Vec<Section<'a>>,
     /// The comment lines that wait for what they belong to.
-    comment: Remark,
+    comment: Remark<'a>,
 }
 
-struct Section {
+struct Section<'a> {
     name: String,
     position: Position,
     span: Span,
-    comment: Remark,
-    keys: Vec<(Entry, Remark)>,
+    comment: Remark<'a>,
+    keys: Vec<(Entry, Remark<'a>)>,
     /// Where each key is in `keys`.
     places: HashMap<String, usize>,
 }
 
-/// Lines of comment, with their signs.
+/// Lines of comment, with their signs and without the blanks around them.
 #[derive(Debug, Default)]
-struct Remark {
-    text: Vec<u8>,
+struct Remark<'a> {
+    lines: Vec<&'a [u8]>,
     place: Option<(Position, Span)>,
 }
 
-impl Remark {
-    fn add(&mut self, line: &[u8], position: Position, span: Span) {
-        if !self.text.is_empty() {
-            self.text.push(b'\n');
-        }
-        self.text.extend_from_slice(trimmed(line));
+impl<'a> Remark<'a> {
+    fn add(&mut self, line: &'a [u8], position: Position, span: Span) {
+        self.lines.push(line);
         match &mut self.place {
             Some((_, whole)) => whole.end = span.end,
             None => self.place = Some((position, span)),
@@ -72,27 +69,25 @@ impl Remark {
     }
 
     fn append(&mut self, other: Self) {
-        if let Some((position, span)) = other.place {
-            self.add(&other.text, position, span);
+        self.lines.extend(other.lines);
+        if let (Some((_, whole)), Some((_, span))) = (&mut self.place, other.place) {
+            whole.end = span.end;
+        } else {
+            self.place = self.place.or(other.place);
         }
     }
 
     /// The comment without the signs of its first line; those of the others are part of it.
-    fn into_item(self) -> Option<MapItem> {
+    fn into_item(mut self) -> Option<MapItem> {
         let (position, span) = self.place?;
-        let strip = |sign: u8| {
-            let mut text = self.text.as_slice();
-            while let Some((&first, rest)) = text.split_first() {
-                if first != sign && first != b' ' {
-                    break;
-                }
-                text = rest;
-            }
-            Secret::new(text.to_vec())
-        };
-        let text = strip(self.text.first().copied().unwrap_or(b';'));
+        if let Some(line) = self.lines.first_mut() {
+            let sign = line.first().copied();
+            let stripped = |byte: &&u8| **byte == b' ' || Some(**byte) == sign;
+            let signs = line.iter().take_while(stripped).count();
+            *line = line.get(signs..).unwrap_or_default();
+        }
         Some(MapItem::Comment(Comment {
-            text,
+            text: Secret::new(self.lines.join(&b'\n')),
             position,
             span,
             trailing: false,
@@ -130,7 +125,8 @@ impl<'a> Reader<'a> {
         match line.first() {
             None => Ok(()),
             Some(b'#' | b';') => {
-                let end = start + trimmed(line).len();
+                let line = trimmed(line);
+                let end = start + line.len();
                 self.comment.add(line, position, Span { start, end });
                 Ok(())
             }
@@ -141,7 +137,7 @@ impl<'a> Reader<'a> {
 
     fn section(
         &mut self,
-        line: &[u8],
+        line: &'a [u8],
         start: usize,
         position: Position,
     ) -> Result<(), SyntaxError> {
@@ -250,7 +246,7 @@ impl<'a> Reader<'a> {
 
     /// Takes what follows the first sign of a comment in `line`, from the byte `from` of it, for a comment
     /// line. The line begins at the byte `start` of the text.
-    fn comment_behind(&mut self, line: &[u8], from: usize, start: usize) {
+    fn comment_behind(&mut self, line: &'a [u8], from: usize, start: usize) {
         let behind = line.get(from..).unwrap_or_default();
         let Some(place) = behind.iter().position(|byte| b"#;".contains(byte)) else {
             return;
@@ -282,7 +278,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl Section {
+impl Section<'_> {
     fn into_item(self) -> MapItem {
         let mut items = Vec::with_capacity(self.keys.len() + 1);
         items.extend(self.comment.into_item());
