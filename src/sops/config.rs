@@ -128,8 +128,13 @@ impl Config {
     /// # Errors
     /// When it is not YAML, or a known field has another type than it should.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        // The marker makes a document of a text that is empty or holds only comments.
-        let text = format!("{text}\n---\n");
+        let is_blank = |line: &str| {
+            let line = line.trim_start();
+            line.is_empty() || line.starts_with('#')
+        };
+        if text.lines().all(is_blank) {
+            return Ok(Self::default());
+        }
         let documents = format::parse(Format::Yaml, text.as_bytes())?;
         let tree = documents.into_iter().next().unwrap_or_default();
         let rules = match at(&tree, "creation_rules") {

@@ -23,6 +23,8 @@ mod run;
 #[cfg(test)]
 mod sandbox;
 #[cfg(test)]
+mod side_by_side;
+#[cfg(test)]
 mod sops;
 #[cfg(test)]
 mod start;

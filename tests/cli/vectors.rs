@@ -20,95 +20,83 @@ use sha2::{Digest as _, Sha256};
 
 /// Cases that fail, with the reason.
 const LATER: &[(&str, &str)] = &[
-    ("binary/all-bytes", "dotenv, INI and binary files"),
-    ("binary/empty", "dotenv, INI and binary files"),
-    ("binary/text", "dotenv, INI and binary files"),
-    ("comments/after-edit", "YAML as SOPS reads and prints it"),
-    ("comments/documents", "YAML as SOPS reads and prints it"),
-    ("config/rules", "YAML as SOPS reads and prints it"),
-    ("cross/deep", "dotenv, INI and binary files"),
-    ("cross/documents", "dotenv, INI and binary files"),
-    ("cross/flat", "dotenv, INI and binary files"),
-    ("cross/nested", "dotenv, INI and binary files"),
-    ("cross/stdin", "dotenv, INI and binary files"),
-    ("cross/types", "dotenv, INI and binary files"),
-    ("detect/names", "dotenv, INI and binary files"),
-    ("dotenv/backslashes", "dotenv, INI and binary files"),
-    ("dotenv/bom", "dotenv, INI and binary files"),
-    ("dotenv/crlf", "dotenv, INI and binary files"),
-    ("dotenv/duplicates", "dotenv, INI and binary files"),
-    ("dotenv/empty", "dotenv, INI and binary files"),
-    ("dotenv/latin1", "dotenv, INI and binary files"),
-    ("dotenv/lines", "dotenv, INI and binary files"),
-    ("dotenv/unicode", "dotenv, INI and binary files"),
-    ("edit/list-equal", "YAML as SOPS reads and prints it"),
-    ("edit/set-documents", "YAML as SOPS reads and prints it"),
-    ("edit/set-env", "dotenv, INI and binary files"),
-    ("edit/set-ini", "dotenv, INI and binary files"),
-    ("groups/formats", "dotenv, INI and binary files"),
-    ("handmade/anchors", "YAML as SOPS reads and prints it"),
-    ("handmade/str-not-utf8", "YAML as SOPS reads and prints it"),
-    ("ini/bom", "dotenv, INI and binary files"),
-    ("ini/comments", "dotenv, INI and binary files"),
-    ("ini/crlf", "dotenv, INI and binary files"),
-    ("ini/duplicates", "dotenv, INI and binary files"),
-    ("ini/empty", "dotenv, INI and binary files"),
-    ("ini/no-default", "dotenv, INI and binary files"),
-    ("ini/quoting", "dotenv, INI and binary files"),
-    ("ini/sections", "dotenv, INI and binary files"),
-    ("json/empty-object", "JSON printed from other formats"),
-    ("json/types", "JSON printed from other formats"),
-    ("keys/twelve", "dotenv, INI and binary files"),
-    ("read/exec", "dotenv, INI and binary files"),
-    ("read/extract", "YAML as SOPS reads and prints it"),
-    ("read/extract-documents", "YAML as SOPS reads and prints it"),
-    ("read/filestatus", "dotenv, INI and binary files"),
-    ("refuse/bool-key", "YAML as SOPS reads and prints it"),
-    ("refuse/date-key", "YAML as SOPS reads and prints it"),
-    ("refuse/dotenv-sops", "dotenv, INI and binary files"),
-    ("refuse/float-key", "YAML as SOPS reads and prints it"),
-    ("refuse/ini-sops", "dotenv, INI and binary files"),
-    ("refuse/int-key", "YAML as SOPS reads and prints it"),
-    ("refuse/json-too-deep", "JSON printed from other formats"),
-    ("refuse/null-key", "YAML as SOPS reads and prints it"),
-    ("refuse/only-comments", "YAML as SOPS reads and prints it"),
-    ("refuse/sops-key-later", "YAML as SOPS reads and prints it"),
-    ("refuse/uint64", "YAML as SOPS reads and prints it"),
-    ("refuse/uint64-max", "YAML as SOPS reads and prints it"),
-    ("rules/binary", "dotenv, INI and binary files"),
     (
-        "tamper/documents-other-block",
-        "YAML as SOPS reads and prints it",
+        "comments/only-in-map",
+        "a map of comments alone keeps its comments where they are",
     ),
-    ("tamper/dotenv-blank-lines", "dotenv, INI and binary files"),
-    ("tamper/dotenv-shuffled", "dotenv, INI and binary files"),
-    ("tamper/dotenv-swap", "dotenv, INI and binary files"),
-    ("tamper/dotenv-unknown", "dotenv, INI and binary files"),
-    ("tamper/ini-newlines", "dotenv, INI and binary files"),
-    ("tamper/ini-quoted", "dotenv, INI and binary files"),
-    ("tamper/ini-section", "dotenv, INI and binary files"),
-    ("tamper/ini-swap", "dotenv, INI and binary files"),
-    ("tamper/ini-unknown", "dotenv, INI and binary files"),
-    ("tamper/type-comment", "YAML as SOPS reads and prints it"),
-    ("yaml/anchors", "YAML as SOPS reads and prints it"),
-    ("yaml/documents", "YAML as SOPS reads and prints it"),
-    ("yaml/documents-empty", "YAML as SOPS reads and prints it"),
-    ("yaml/duplicates-later", "YAML as SOPS reads and prints it"),
-    ("yaml/floats", "YAML as SOPS reads and prints it"),
-    ("yaml/infinite", "YAML as SOPS reads and prints it"),
-    ("yaml/integers", "YAML as SOPS reads and prints it"),
-    ("yaml/keys", "YAML as SOPS reads and prints it"),
-    ("yaml/look-alikes", "YAML as SOPS reads and prints it"),
-    ("yaml/merge", "YAML as SOPS reads and prints it"),
-    ("yaml/merge-list", "YAML as SOPS reads and prints it"),
-    ("yaml/merge-list-open", "YAML as SOPS reads and prints it"),
-    ("yaml/null-root", "YAML as SOPS reads and prints it"),
-    ("yaml/strings", "YAML as SOPS reads and prints it"),
-    ("yaml/tags", "YAML as SOPS reads and prints it"),
-    ("yaml/timestamps", "YAML as SOPS reads and prints it"),
+    ("handmade/mac-mixed", "a value in clear keeps its spelling"),
+    (
+        "ini/comments",
+        "comments at the end of a section stay, SOPS drops them",
+    ),
+    ("json/types", "a float is not spelled as Go does"),
+    (
+        "rules/encrypted-regex",
+        "a value in clear keeps its spelling",
+    ),
+    (
+        "rules/encrypted-regex-case",
+        "a value in clear keeps its spelling",
+    ),
+    (
+        "rules/encrypted-regex-nothing",
+        "a value in clear keeps its spelling",
+    ),
+    (
+        "rules/encrypted-regex-path",
+        "a value in clear keeps its spelling",
+    ),
+    (
+        "rules/encrypted-regex-quoted",
+        "a value in clear keeps its spelling",
+    ),
+    (
+        "rules/encrypted-suffix",
+        "a value in clear keeps its spelling",
+    ),
+    ("rules/invalid-regex", "a value in clear keeps its spelling"),
+    ("rules/none", "a value in clear keeps its spelling"),
+    (
+        "rules/unencrypted-suffix",
+        "a value in clear keeps its spelling",
+    ),
+    (
+        "tamper/type-comment",
+        "a comment as the value of a key is refused at the value, in SOPS at the MAC",
+    ),
+    ("yaml/bools-nulls", "a value in clear keeps its spelling"),
+    ("yaml/floats", "a float is not spelled as Go does"),
 ];
 /// Cases that pass, but not byte for byte, with the reason.
-const LOOSE: &[(&str, &str)] = &[];
+const LOOSE: &[(&str, &str)] = &[
+    ("comments/trailing", "a trailing comment stays where it is"),
+    ("cross/flat", "a float is not spelled as Go does"),
+    ("cross/indent", "the layout stays"),
+    ("cross/stdin", "the layout stays"),
+    ("handmade/aad-colon", "quotes and block styles stay"),
+    (
+        "handmade/float-exponent",
+        "a float is not spelled as Go does",
+    ),
+    ("handmade/quoted-values", "quotes and block styles stay"),
+    (
+        "handmade/trailing-comment",
+        "a trailing comment stays where it is",
+    ),
+    ("rules/comment-flag", "a trailing comment stays where it is"),
+    ("tamper/added-null", "quotes and block styles stay"),
+    ("tamper/crlf", "the layout stays"),
+    ("tamper/flow", "the layout stays"),
+    ("tamper/json-minified", "the layout stays"),
+    ("yaml/blocks", "quotes and block styles stay"),
+    ("yaml/look-alikes", "quotes and block styles stay"),
+    ("yaml/strings", "quotes and block styles stay"),
+    (
+        "yaml/timestamps",
+        "a text is quoted where SOPS does not need to",
+    ),
+    ("yaml/unicode", "quotes and block styles stay"),
+];
 /// Longest time for one step.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -124,7 +112,7 @@ fn the_shared_vectors_hold_beside_the_real_sops() {
 }
 
 /// The program `sops`, built once per version from its Go module.
-fn sops() -> PathBuf {
+pub(crate) fn sops() -> PathBuf {
     let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/tools/build.sh");
     let output = Command::new(build).arg("sops").output().unwrap();
     assert!(
@@ -169,7 +157,7 @@ fn report(mut done: Vec<Done>, with_reference: bool) {
             (true, false) => passed += 1,
             (false, true) => {}
             // What fails may fail in a step of the real SOPS only.
-            (true, true) if !with_reference => passed += 1,
+            (true, true) if !with_reference && case.left_out > 0 => passed += 1,
             (true, true) => wrong.push(format!("{} holds by now; take it off LATER", case.name)),
             (false, false) => wrong.extend(case.wrong.iter().cloned()),
         }
@@ -264,7 +252,8 @@ impl<'a> Run<'a> {
             };
             let Some(program) = program else {
                 self.left_out += 1;
-                if step.get("save").is_some() {
+                // What only reads is not missed by the steps behind it.
+                if step.get("save").is_some() || step["args"][0] != "decrypt" {
                     self.left_out += steps.len() - place - 1;
                     return;
                 }
@@ -527,7 +516,7 @@ fn generated(recipe: &Value) -> Vec<u8> {
 }
 
 /// Keys, types and values of a YAML or JSON text in order, and its comments; `None` when it is neither.
-fn parts(text: &[u8]) -> Option<(Vec<String>, Vec<String>)> {
+pub(crate) fn parts(text: &[u8]) -> Option<(Vec<String>, Vec<String>)> {
     let kind = match text.first()? {
         b'{' | b'[' => Format::Json,
         _ => Format::Yaml,
@@ -570,12 +559,12 @@ fn of_node(node: &Node, path: &str, values: &mut Vec<String>, comments: &mut Vec
         }
         Node::Leaf(leaf) => {
             let text = shown(&leaf.text);
-            let normal = scalar::normal_form(leaf.kind, &text).unwrap_or(text);
-            let kind = match leaf.kind {
-                Kind::Int | Kind::Float => "number".to_owned(),
-                kind => format!("{kind:?}"),
+            // A number counts by its value, all else as it is spelled.
+            let shown = match leaf.kind {
+                Kind::Int | Kind::Float => scalar::normal_form(leaf.kind, &text).unwrap_or(text),
+                _ => text,
             };
-            values.push(format!("{path} {kind} {normal}"));
+            values.push(format!("{path} {:?} {shown}", leaf.kind));
         }
     }
 }

@@ -9,7 +9,7 @@ use super::unlock;
 use crate::clock::{Clock as _, SystemClock};
 use crate::crypto::DataKey;
 use crate::crypto::mac::Coverage;
-use crate::format::Format;
+use crate::format::{Fault, Format, SyntaxError};
 use crate::secret::Secret;
 use crate::sops::{
     ChangeError, Draft, Edit, EditError, GroupOutcome, MacFault, OpenError, Opened, ReadError,
@@ -156,6 +156,10 @@ pub(super) fn seal(
     new: &NewFile,
     shown: &Path,
 ) -> Result<Draft, Failure> {
+    if stores.output == Format::Yaml && stores.layout.indent.is_some_and(|indent| indent < 0) {
+        let text = "Could not marshal tree: YAML knows no indentation below zero";
+        return Err(Failure::new(Exit::Emit, text));
+    }
     let (format, plain) = converted(plain, stores, shown)?;
     let terms = Terms {
         rule: new.rule.clone(),
@@ -169,8 +173,9 @@ pub(super) fn seal(
 /// `plain` in the format of the output.
 fn converted(plain: &Secret, stores: &Stores, shown: &Path) -> Result<(Format, Secret), Failure> {
     if stores.input == Format::Yaml && plain.is_empty() {
-        let text = "File cannot be completely empty, it must contain at least one document";
-        return Err(Failure::new(Exit::Empty, text));
+        let position = crate::tree::Position { line: 1, column: 1 };
+        let fault = Fault::Empty;
+        return Err(unreadable(&SyntaxError { position, fault }.into(), shown));
     }
     if stores.input == stores.output {
         return Ok((stores.input, plain.clone()));
@@ -183,9 +188,27 @@ fn converted(plain: &Secret, stores: &Stores, shown: &Path) -> Result<(Format, S
     Ok((stores.output, text))
 }
 
-/// A plaintext file that is not valid.
+/// A plaintext file that is not valid. What SOPS notices only after reading has codes of its own.
 fn unreadable(error: &ReadError, shown: &Path) -> Failure {
-    let text = format!("Error unmarshalling file: {}: {error}", shown.display());
+    let shown_error = format!("{}: {error}", shown.display());
+    if let ReadError::Syntax(error) = error {
+        match error.fault {
+            Fault::KeyNotText | Fault::TooLarge => {
+                let text = format!("Error encrypting tree: {shown_error}");
+                return Failure::new(Exit::Encrypt, text);
+            }
+            Fault::Empty => {
+                let text = "File cannot be completely empty, it must contain at least one document";
+                return Failure::new(Exit::Empty, text);
+            }
+            Fault::TooDeep => {
+                let text = format!("Could not marshal tree: {shown_error}");
+                return Failure::new(Exit::Emit, text);
+            }
+            Fault::Malformed(_) | Fault::Unsupported(_) | Fault::DuplicateKey => {}
+        }
+    }
+    let text = format!("Error unmarshalling file: {shown_error}");
     Failure::new(Exit::Read, text)
 }
 
