@@ -41,8 +41,10 @@ pub struct Report {
 
 #[derive(Debug, Default)]
 struct Found {
-    /// From variables and files; `None` as long as nobody looked.
+    /// From variables and files of age; `None` as long as nobody looked.
     at_hand: Option<Vec<AnyIdentity>>,
+    /// From files of SSH, likewise.
+    ssh: Option<Vec<AnyIdentity>>,
     /// From commands, by the recipient that they were run for.
     by_commands: BTreeMap<String, Vec<AnyIdentity>>,
     problems: Vec<Problem>,
@@ -52,8 +54,11 @@ struct Found {
 /// One step of the search.
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// Identities at hand that cost nothing.
+    /// Identities of age at hand that cost nothing.
     AtHand,
+    /// SSH keys without a passphrase. SOPS tries them first, which opens nothing else; a long key takes a
+    /// while to be read.
+    Ssh,
     /// Those that commands give and that cost nothing more.
     Commands,
     /// All that cost this much.
@@ -96,6 +101,7 @@ impl Keyring {
     fn steps(&self) -> Vec<Step> {
         let age = [
             Step::AtHand,
+            Step::Ssh,
             Step::Commands,
             Step::Costly(Effort::Plugin),
             Step::Costly(Effort::Passphrase),
@@ -111,16 +117,20 @@ impl Keyring {
         let mut found = self.found();
         match step {
             Step::Pgp | Step::Commands => Vec::new(),
-            Step::AtHand => {
-                let all = found.at_hand(&self.sources, &self.asking).iter();
-                let free = all.filter(|one| one.effort() == Effort::None);
+            Step::AtHand | Step::Ssh => {
+                let all = match step {
+                    Step::Ssh => found.ssh(&self.sources, &self.asking),
+                    _ => found.at_hand(&self.sources, &self.asking),
+                };
+                let free = all.iter().filter(|one| one.effort() == Effort::None);
                 vec![(free.cloned().collect(), None)]
             }
             Step::Costly(effort) => {
                 let mut batches: Vec<Batch> = Vec::new();
-                let all = found.at_hand(&self.sources, &self.asking).iter();
-                let costly = all.filter(|one| one.effort() == effort);
-                batches.extend(costly.map(|one| (vec![one.clone()], None)));
+                let mut all = found.ssh(&self.sources, &self.asking).to_vec();
+                all.extend_from_slice(found.at_hand(&self.sources, &self.asking));
+                let costly = all.into_iter().filter(|one| one.effort() == effort);
+                batches.extend(costly.map(|one| (vec![one], None)));
                 for (index, key) in wrapped.iter().enumerate() {
                     let given = found.by_commands.get(key.recipient).into_iter().flatten();
                     let costly = given.filter(|one| one.effort() == effort);
@@ -182,7 +192,7 @@ impl Keyring {
             Step::Commands => {
                 keys(System::Age).find_map(|(index, key)| note(index, self.by_command(key)))
             }
-            Step::AtHand | Step::Costly(_) => {
+            Step::AtHand | Step::Ssh | Step::Costly(_) => {
                 let batches = self.batches(step, wrapped);
                 batches.iter().find_map(|(identities, only)| {
                     let meant =
@@ -233,18 +243,26 @@ impl Found {
         self.at_hand.as_deref().unwrap_or_default()
     }
 
+    /// The SSH keys in files, read the first time.
+    fn ssh(&mut self, sources: &Sources, asking: &Asking) -> &[AnyIdentity] {
+        if self.ssh.is_none() {
+            let mut identities = Vec::new();
+            if let Some(path) = &sources.ssh_file {
+                let source = format!("SOPS_AGE_SSH_PRIVATE_KEY_FILE ({})", path.display());
+                identities.extend(self.ssh_key(&source, read(path), asking));
+            }
+            let paths = sources.ssh_paths();
+            for path in paths.filter(|path| file::kind(path).is_some()) {
+                let source = path.display().to_string();
+                identities.extend(self.ssh_key(&source, read(&path), asking));
+            }
+            self.ssh = Some(identities);
+        }
+        self.ssh.as_deref().unwrap_or_default()
+    }
+
     fn read(&mut self, sources: &Sources, asking: &Asking) -> Vec<AnyIdentity> {
         let mut identities = Vec::new();
-        if let Some(path) = &sources.ssh_file {
-            let source = format!("SOPS_AGE_SSH_PRIVATE_KEY_FILE ({})", path.display());
-            identities.extend(self.ssh_file(path, &source, asking));
-        }
-        for path in sources
-            .ssh_paths()
-            .filter(|path| file::kind(path).is_some())
-        {
-            identities.extend(self.ssh_file(&path, &path.display().to_string(), asking));
-        }
         if let Some(key) = &sources.key {
             identities.extend(self.parsed("SOPS_AGE_KEY", Ok(key.clone()), asking));
         }
@@ -266,7 +284,7 @@ impl Found {
         if let Some(line) = &sources.ssh_command {
             let source = "SOPS_AGE_SSH_PRIVATE_KEY_CMD";
             let printed = run(line, Some(recipient));
-            identities.extend(self.ssh(source, printed, &Asking::nobody()));
+            identities.extend(self.ssh_key(source, printed, &Asking::nobody()));
         }
         if let Some(line) = &sources.key_command {
             let printed = run(line, Some(recipient));
@@ -275,11 +293,7 @@ impl Found {
         identities
     }
 
-    fn ssh_file(&mut self, path: &Path, source: &str, asking: &Asking) -> Option<AnyIdentity> {
-        self.ssh(source, read(path), asking)
-    }
-
-    fn ssh(
+    fn ssh_key(
         &mut self,
         source: &str,
         content: Result<Secret, String>,

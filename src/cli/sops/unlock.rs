@@ -5,7 +5,7 @@ use super::call::Call;
 use super::engine;
 use super::failure::{Exit, Failure};
 use crate::crypto::mac::Coverage;
-use crate::crypto::{Asking, DataKey, Recipient};
+use crate::crypto::{Asking, DataKey, InvalidKey, Recipient};
 use crate::keyring::{Keyring, Sources};
 use crate::sops::config::{CreationRule, MasterKey};
 use crate::sops::{Readers, Rule, Sealed};
@@ -139,10 +139,16 @@ pub(super) fn recipient(key: &MasterKey) -> Result<Recipient, Failure> {
             key.name, key.service
         )));
     }
-    key.name.parse().map_err(|error| {
+    let parsed = key.name.parse::<Recipient>();
+    let parsed = parsed.map(|recipient| recipient.asking(&Asking::new(Terminal)));
+    parsed.map_err(|error| {
+        let shown = match error {
+            // Whoever sees this message must not see the key.
+            InvalidKey::PrivateKey => String::new(),
+            _ => format!(" \"{}\"", key.name),
+        };
         Failure::generic(format!(
-            "failed to parse input as age public key: malformed recipient \"{}\": {error}",
-            key.name
+            "failed to parse input as age public key: malformed recipient{shown}: {error}"
         ))
     })
 }

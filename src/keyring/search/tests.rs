@@ -117,13 +117,14 @@ fn every_source_is_found_and_a_broken_one_is_only_noted() {
         let keyring = home.keyring(Asking::new(Silent));
         let wraps = wraps(&[key.recipient()]);
         assert_eq!(keyring.unwrap_one(&wraps.all()), Ok(wraps.key.clone()));
-        let problems = keyring.report().problems;
-        assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(problems[0].source.contains("/nowhere"));
     }
     let foreign = wraps(&[Identity::generate().recipient()]);
-    let reasons = home.keyring(Asking::new(Silent)).unwrap_one(&foreign.all());
+    let keyring = home.keyring(Asking::new(Silent));
+    let reasons = keyring.unwrap_one(&foreign.all());
     assert_eq!(reasons, Err(vec![UnwrapError::NoneFits]));
+    let problems = keyring.report().problems;
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].source.contains("/nowhere"));
 }
 
 #[test]
