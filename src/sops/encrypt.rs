@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::block::{FieldChange, text_node};
 use super::open::is_void;
 use super::opened::Opened;
+use super::source::Dialect;
 use super::typed::Plain;
 use super::walk::{Outcome, Place, Visitor, walk};
 use crate::clock::rfc3339;
@@ -139,6 +140,7 @@ impl Visitor for FormerWalk {
 
 /// Encrypts values and comments where they stand, and gathers the MAC.
 pub(super) struct Encrypt<'a> {
+    dialect: Dialect,
     source: &'a Secret,
     cipher: Cipher,
     mac: Mac,
@@ -148,12 +150,14 @@ pub(super) struct Encrypt<'a> {
 impl<'a> Encrypt<'a> {
     /// `source` is the text that the spans of what will be walked over lie in.
     pub(super) fn new(
+        dialect: Dialect,
         source: &'a Secret,
         key: &DataKey,
         coverage: Coverage,
         former: Former,
     ) -> Self {
         Self {
+            dialect,
             source,
             cipher: Cipher::new(key),
             mac: Mac::new(coverage),
@@ -216,15 +220,36 @@ impl<'a> Encrypt<'a> {
     }
 }
 
+/// Gives a clear number, date or nothing the spelling of SOPS (`0x1F` is 31), which other readers of the
+/// sealed file see. The negative zero keeps its point: without it, it would read back as another number.
+fn spell(leaf: &mut Leaf, plain: Option<&Plain>) {
+    let spelled = match (leaf.kind, plain) {
+        (Kind::Null, _) => Secret::from_text("null"),
+        (Kind::Int | Kind::Float | Kind::Time, Some(plain)) if plain.bytes.expose() != b"-0" => {
+            plain.bytes.clone()
+        }
+        _ => return,
+    };
+    if leaf.text != spelled {
+        leaf.text = spelled;
+    }
+}
+
 impl Visitor for Encrypt<'_> {
     type Error = NoRandomness;
 
     fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, NoRandomness> {
         let Some(plain) = Plain::of_leaf(leaf) else {
+            if self.dialect == Dialect::Sops {
+                spell(leaf, None);
+            }
             return Ok(Outcome::Value);
         };
         if !place.selected {
             self.mac.add_clear(plain.bytes.expose());
+            if self.dialect == Dialect::Sops {
+                spell(leaf, Some(&plain));
+            }
             self.close_block(leaf);
         } else if !is_void(leaf) {
             self.mac.add_encrypted(plain.bytes.expose());

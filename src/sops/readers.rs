@@ -84,7 +84,13 @@ impl Opened {
         let key = DataKey::generate()?;
         let metadata = &self.sealed.metadata;
         let text = &self.sealed.text;
-        let mut sealing = Encrypt::new(text, &key, metadata.coverage, Former::default());
+        let mut sealing = Encrypt::new(
+            self.sealed.dialect,
+            text,
+            &key,
+            metadata.coverage,
+            Former::default(),
+        );
         let mut after = self.documents.clone();
         walk(&mut after, &metadata.rule, &mut sealing)?;
         let mut changes = key_changes(&readers.wrap(&key)?, readers.needed());

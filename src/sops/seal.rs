@@ -132,7 +132,13 @@ fn seal_source(
     let is_binary = source.format == Format::Binary;
     let fallback = Rule::fallback();
     let rule = if is_binary { &fallback } else { &terms.rule };
-    let mut sealing = Encrypt::new(&source.text, &key, terms.coverage, Former::default());
+    let mut sealing = Encrypt::new(
+        source.dialect,
+        &source.text,
+        &key,
+        terms.coverage,
+        Former::default(),
+    );
     let mut after = source.documents.clone();
     walk(&mut after, rule, &mut sealing)?;
     let last_modified = rfc3339(now);
@@ -165,7 +171,13 @@ impl Opened {
         refuse_block(&source)?;
         let metadata = &self.sealed.metadata;
         let former = Former::of(self);
-        let mut sealing = Encrypt::new(&source.text, &self.key, metadata.coverage, former);
+        let mut sealing = Encrypt::new(
+            source.dialect,
+            &source.text,
+            &self.key,
+            metadata.coverage,
+            former,
+        );
         let mut after = source.documents.clone();
         walk(&mut after, &metadata.rule, &mut sealing)?;
         let block = source::renewed_block(&self.sealed, &sealing.renewal(now)?)?;
@@ -186,7 +198,13 @@ impl Opened {
         let metadata = &self.sealed.metadata;
         let former = Former::of(self);
         let text = &self.sealed.text;
-        let mut sealing = Encrypt::new(text, &self.key, metadata.coverage, former);
+        let mut sealing = Encrypt::new(
+            self.sealed.dialect,
+            text,
+            &self.key,
+            metadata.coverage,
+            former,
+        );
         let mut after = documents.to_vec();
         walk(&mut after, &metadata.rule, &mut sealing)?;
         let changes = sealing.renewal(now)?;
