@@ -181,28 +181,24 @@ fn errors_name_the_place() {
     }
 }
 
-/// Runs `test` where the trees of the deepest texts may be dropped, which the compiler does by recursion.
-fn with_deep_stack(test: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::Builder::new().stack_size(64 << 20);
-    thread.spawn(test).unwrap().join().unwrap();
-}
-
 #[test]
-fn ten_thousand_levels_are_read_and_one_more_is_refused() {
-    with_deep_stack(|| {
-        let nested = |levels: usize, open: &str, close: &str| {
-            format!("{{\"a\":{}{}}}", open.repeat(levels), close.repeat(levels))
-        };
-        let deepest = nested(DEPTH - 1, "[", "]");
-        let map = parse(deepest.as_bytes()).unwrap();
-        let changed = rewrite(deepest.as_bytes(), &map, &map, Layout::default()).unwrap();
-        assert_eq!(changed.expose_text(), Some(deepest.as_str()));
-        let printed = emit(&[map], Layout { indent: Some(0) }).unwrap();
-        assert!(parse(printed.expose()).is_ok());
-        for source in [nested(DEPTH, "[", "]"), nested(100_000, "{\"a\":[", "")] {
-            assert_eq!(fault(source.as_bytes()).2, Fault::TooDeep);
-        }
-    });
+fn five_hundred_levels_are_read_and_one_more_is_refused() {
+    let nested = |levels: usize, open: &str, close: &str| {
+        format!("{{\"a\":{}{}}}", open.repeat(levels), close.repeat(levels))
+    };
+    let deepest = nested(DEPTH - 1, "[", "]");
+    let map = parse(deepest.as_bytes()).unwrap();
+    let changed = rewrite(deepest.as_bytes(), &map, &map, Layout::default()).unwrap();
+    assert_eq!(changed.expose_text(), Some(deepest.as_str()));
+    let printed = emit(&[map], Layout { indent: Some(0) }).unwrap();
+    assert!(parse(printed.expose()).is_ok());
+    for source in [nested(DEPTH, "[", "]"), nested(100_000, "{\"a\":[", "")] {
+        assert_eq!(fault(source.as_bytes()).2, Fault::TooDeep);
+    }
+    let deeper = (0..DEPTH).fold(text("x"), |inner, _| Shape::List(vec![inner]));
+    let map = Shape::Map(vec![(Some("a".to_owned()), deeper)]).map();
+    let refused = emit(&[map], Layout::default());
+    assert_eq!(refused.unwrap_err(), EmitError::TooDeep(Format::Json));
 }
 
 #[test]
