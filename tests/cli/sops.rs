@@ -294,6 +294,76 @@ fn set_keeps_whole_numbers_and_compares_them_when_idempotent() {
 }
 
 #[test]
+fn the_seal_of_an_environment_document_is_renewed() {
+    let sandbox = Sandbox::project();
+    let document = "envs/dev/web.yaml";
+    let revision = |sandbox: &Sandbox| {
+        let text = sandbox.read(document);
+        let line = text.lines().find(|line| line.contains("revision:"));
+        line.unwrap().trim().to_owned()
+    };
+    let before = revision(&sandbox);
+    let path = "[\"secrets\"][\"TOKEN\"]";
+    sandbox
+        .run(&["sops", "set", document, path, "\"typed\""])
+        .ok();
+    assert_ne!(revision(&sandbox), before);
+    assert_eq!(
+        sandbox.run(&["get", "TOKEN", "-e", "dev"]).ok().stdout,
+        "typed"
+    );
+    sandbox.run(&["sops", "rotate", "-i", document]).ok();
+    sandbox.run(&["check", "-e", "dev"]).ok();
+}
+
+#[test]
+fn keys_of_other_services_stay_as_long_as_the_configuration_names_them() {
+    let sandbox = Sandbox::empty();
+    let vectors = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let sealed = fs::read(vectors.join("edit/foreign-keys/s.yaml")).unwrap();
+    sandbox.write("s.yaml", sealed);
+    let text = fs::read_to_string(vectors.join("keys/alice.txt")).unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("# public key: "));
+    let alice = line.unwrap();
+    let key = vectors.join("keys/alice.txt");
+    let update = |sandbox: &Sandbox, keys: &str| {
+        let config = format!(
+            "creation_rules:\n  - age: {alice},{}\n{keys}",
+            recipient("bob")
+        );
+        sandbox.write(".sops.yaml", config);
+        let variables = [("SOPS_AGE_KEY_FILE", key.as_os_str())];
+        sandbox.run_as(&["sops", "updatekeys", "-y", "s.yaml"], "", &variables)
+    };
+    let kinds = |sandbox: &Sandbox| {
+        let text = sandbox.read("s.yaml");
+        let kinds = ["pgp", "kms", "gcp_kms", "azure_kv", "hc_vault", "hckms"];
+        let is_there = |kind: &&str| text.lines().any(|line| line.trim() == format!("{kind}:"));
+        kinds.into_iter().filter(is_there).collect::<Vec<_>>()
+    };
+    let text = sandbox.read("s.yaml");
+    let print = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("fp: "));
+    let named = format!("    pgp: {}\n", print.unwrap());
+    let ran = update(&sandbox, &named).ok();
+    let added = format!("+++ {}", recipient("bob"));
+    assert!(ran.stdout.contains(&added), "{}", ran.stdout);
+    assert_eq!(kinds(&sandbox), ["pgp"]);
+    let ran = update(&sandbox, &named.replace("pgp: ", "pgp: AB,"));
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let ran = update(&sandbox, "").ok();
+    assert!(ran.stdout.contains("--- "), "{}", ran.stdout);
+    assert!(kinds(&sandbox).is_empty());
+    let variables = [("SOPS_AGE_KEY_FILE", key.as_os_str())];
+    sandbox
+        .run_as(&["sops", "decrypt", "s.yaml"], "", &variables)
+        .ok();
+}
+
+#[test]
 fn the_page_of_differences_is_there() {
     let page = Sandbox::empty().run(&["help", "sops-compat"]).ok().stdout;
     assert!(page.contains("edit -s") && page.contains("publish"));

@@ -10,16 +10,21 @@ use super::failure::{Exit, Failure, go_words};
 use crate::file::{self, FileError, Kind, Original};
 use crate::secret::Secret;
 
-/// A file as it was read, with what it takes to replace it.
-pub(super) struct Loaded {
-    original: Option<Original>,
-    content: Secret,
+/// What was read.
+pub(super) enum Loaded {
+    /// A regular file, with what it takes to replace it.
+    File(Original),
+    /// From standard input, a device or a pipe.
+    Other(Secret),
 }
 
 impl Loaded {
     /// What it held.
     pub(super) fn content(&self) -> &Secret {
-        &self.content
+        match self {
+            Self::File(original) => original.content(),
+            Self::Other(content) => content,
+        }
     }
 }
 
@@ -31,18 +36,12 @@ pub(super) fn load(input: &Input) -> Result<Loaded, Failure> {
     if let Input::File(path) = input
         && file::kind(path) == Some(Kind::File)
     {
-        let original =
-            file::read_original(path, LONGEST).map_err(|error| Failure::reading(path, &error))?;
-        let content = original.content().clone();
-        return Ok(Loaded {
-            original: Some(original),
-            content,
-        });
+        let original = file::read_original(path, LONGEST);
+        return original
+            .map(Loaded::File)
+            .map_err(|error| Failure::reading(path, &error));
     }
-    Ok(Loaded {
-        original: None,
-        content: super::call::read(input)?,
-    })
+    Ok(Loaded::Other(super::call::read(input)?))
 }
 
 /// Delivers `content` where the flags want it.
@@ -74,9 +73,9 @@ pub(super) fn deliver(
 /// # Errors
 /// Exit code 3.
 pub(super) fn replace(path: &Path, loaded: &Loaded, content: &Secret) -> Result<(), Failure> {
-    let written = match &loaded.original {
-        Some(original) => file::replace(original, content),
-        None => file::write_through(path, content),
+    let written = match loaded {
+        Loaded::File(original) => file::replace(original, content),
+        Loaded::Other(_) => file::write_through(path, content),
     };
     written.map_err(|error| not_written("in-place", path, &error))
 }

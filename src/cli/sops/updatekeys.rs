@@ -163,15 +163,22 @@ fn keys(sealed: &Sealed) -> Vec<Vec<String>> {
     groups.collect()
 }
 
+/// The wanted keys as [`keys`] names those that are there: of other services only the kind is known.
 fn names(groups: &[Vec<MasterKey>]) -> Vec<Vec<String>> {
-    let name = |key: &MasterKey| match key.service {
-        "age" | "pgp" => key.name.clone(),
-        service => format!("{service} {}", key.name),
+    let names = |group: &Vec<MasterKey>| {
+        let mut names: Vec<String> = Vec::new();
+        for key in group {
+            let name = match key.service {
+                "age" | "pgp" => &key.name,
+                kind => kind,
+            };
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        names
     };
-    groups
-        .iter()
-        .map(|group| group.iter().map(name).collect())
-        .collect()
+    groups.iter().map(names).collect()
 }
 
 /// What stays, comes and goes in each group; `None` when nothing comes or goes.
