@@ -18,7 +18,7 @@ mod write;
 pub use edit::{Editor, Site};
 pub use emit::{EmitError, Indent, emit};
 pub use read::{Reading, parse_sops};
-pub use rewrite::rewrite;
+pub use rewrite::{rewrite, rewrite_as_sops};
 pub use write::{Scalar, render};
 
 use crate::format::SyntaxError;

@@ -93,13 +93,8 @@ pub(super) fn plain_text(sealed: &Sealed, documents: &[Map]) -> Secret {
         format => {
             let mut before = sealed.documents.clone();
             sealed.block.put_back(&mut before);
-            format::rewrite(
-                format,
-                sealed.text.expose(),
-                &before,
-                documents,
-                Layout::default(),
-            )
+            let (text, layout) = (sealed.text.expose(), Layout::default());
+            rewritten(sealed.dialect, format, text, (&before, documents), layout)
         }
     };
     debug_assert!(
@@ -124,7 +119,22 @@ pub(super) fn replaced(
         .put_back(&mut after);
     let form = sealed_form(sealed.format);
     let text = sealed.text.expose();
-    format::rewrite(form, text, &before, &after, Layout::default())
+    let layout = Layout::default();
+    rewritten(sealed.dialect, form, text, (&before, &after), layout)
+}
+
+/// A changed text: environment documents keep their spelling, other YAML gets that of SOPS.
+fn rewritten(
+    dialect: Dialect,
+    form: Format,
+    text: &[u8],
+    (before, after): (&[Map], &[Map]),
+    layout: Layout,
+) -> Result<Secret, EmitError> {
+    match (dialect, form, std::str::from_utf8(text)) {
+        (Dialect::Sops, Format::Yaml, Ok(text)) => Ok(yaml::rewrite_as_sops(text, before, after)),
+        _ => format::rewrite(form, text, before, after, layout),
+    }
 }
 
 /// A sealed file made from the plaintext `source`: `after` are its documents, encrypted. The block comes
@@ -139,7 +149,8 @@ pub(super) fn sealed_text(
     let form = sealed_form(source.format);
     let is_block = |document: &Map| document.layout == tree::Layout::Block;
     if form == Format::Yaml && source.documents.iter().all(is_block) {
-        let body = format::rewrite(form, text, &source.documents, &after, layout)?;
+        let changed = (source.documents.as_slice(), after.as_slice());
+        let body = rewritten(source.dialect, form, text, changed, layout)?;
         let lines = match block {
             NewText::Lines(lines) => lines.clone(),
             NewText::Fields(fields) => {
@@ -162,7 +173,13 @@ pub(super) fn sealed_text(
     match source.format {
         // What is sealed as JSON was no JSON before.
         Format::Binary => format::emit(form, &after, layout),
-        _ => format::rewrite(form, text, &source.documents, &after, layout),
+        _ => rewritten(
+            source.dialect,
+            form,
+            text,
+            (&source.documents, &after),
+            layout,
+        ),
     }
 }
 

@@ -7,7 +7,7 @@
 
 mod place;
 mod printer;
-mod style;
+pub(super) mod style;
 
 pub(super) use place::placed;
 

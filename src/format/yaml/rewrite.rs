@@ -10,10 +10,10 @@ mod part;
 
 use self::part::{Part, parts_of_list, parts_of_map};
 use super::edit::{Editor, Site};
-use super::emit::{Indent, emit};
-use super::write;
+use super::emit::{Indent, emit, style};
+use super::write::{self, Wiped};
 use crate::secret::Secret;
-use crate::tree::{Comment, Layout, Leaf, Map, Node, Position, Span, Style};
+use crate::tree::{Comment, Entry, Kind, Layout, Leaf, Map, Node, Position, Span, Style};
 
 /// `source`, which was read as `before`, with the changes that lead to `after`.
 ///
@@ -24,6 +24,17 @@ use crate::tree::{Comment, Layout, Leaf, Map, Node, Position, Span, Style};
 /// the text gives no other way, everything is printed anew.
 #[must_use]
 pub fn rewrite(source: &str, before: &[Map], after: &[Map]) -> Secret {
+    rewritten(source, before, after, false)
+}
+
+/// As [`rewrite`], but with quotes where SOPS sets them, and with its spelling of what is no text, also
+/// where nothing changed (`~` becomes `null`, `0x10` becomes `16`).
+#[must_use]
+pub fn rewrite_as_sops(source: &str, before: &[Map], after: &[Map]) -> Secret {
+    rewritten(source, before, after, true)
+}
+
+fn rewritten(source: &str, before: &[Map], after: &[Map], as_sops: bool) -> Secret {
     if before.len() != after.len() {
         return anew(before, after);
     }
@@ -31,6 +42,7 @@ pub fn rewrite(source: &str, before: &[Map], after: &[Map]) -> Secret {
     let mut rewriter = Rewriter {
         edit: Editor::new(source, before.first().unwrap_or(&none)),
         source,
+        as_sops,
         stuck: false,
     };
     for (before, after) in before.iter().zip(after) {
@@ -50,12 +62,16 @@ fn anew(before: &[Map], after: &[Map]) -> Secret {
     printed.unwrap_or_else(|_| Secret::from_text(""))
 }
 
+/// Length of the longest key that is text and yet a bool to some readers, and then some.
+const LONGEST_BOOL: usize = 5;
+
 /// Comments that can stand behind one value, with those behind its key. More are looked at in vain.
 const MOST_BEHIND: usize = 64;
 
 struct Rewriter<'a> {
     edit: Editor<'a>,
     source: &'a str,
+    as_sops: bool,
     /// Whether something was met that no edit leads to.
     stuck: bool,
 }
@@ -197,8 +213,8 @@ impl<'a> Rewriter<'a> {
         if change.lost_all() {
             self.whole(change);
         } else if !change.in_structure() {
-            for (part, origin) in change.after.iter().zip(&change.origin) {
-                self.part(change, origin.map(|place| &change.before[place]), part);
+            for place in 0..change.after.len() {
+                self.part(change, place);
             }
         } else if change.site.layout == Layout::Block {
             self.block(change);
@@ -207,12 +223,17 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    /// One part that is still there.
-    fn part(&mut self, change: &Change<'a>, old: Option<&Part<'a>>, new: &Part<'a>) {
+    /// The part `place` of what is wanted, if it was there before.
+    fn part(&mut self, change: &Change<'a>, place: usize) {
         let site = change.site;
+        let (new, old) = (&change.after[place], change.origin[place]);
+        let old = old.map(|old| &change.before[old]);
         match (old, new) {
-            (Some(Part::Comment(old)), Part::Comment(new)) => {
-                if old.text != new.text {
+            (Some(part @ Part::Comment(old)), Part::Comment(new)) => {
+                let value = self.block_text_of(change, part, place);
+                if let Some(value) = value {
+                    self.raise_comment(change, value, old, new);
+                } else if old.text != new.text {
                     let text = new.text.expose_text().unwrap_or_default();
                     self.edit.replace_comment(old, text);
                 }
@@ -229,6 +250,9 @@ impl<'a> Rewriter<'a> {
                 }
             }
             (Some(old), new) => {
+                if let (Part::Entry(entry), true) = (old, self.as_sops) {
+                    self.quote_key(entry);
+                }
                 if let (Some(before), Some(after)) = (old.node(), new.node()) {
                     self.node(change, old, before, after);
                 }
@@ -280,16 +304,21 @@ impl<'a> Rewriter<'a> {
     }
 
     fn leaf(&mut self, site: Site, old: &Leaf, new: &Leaf) {
-        if old.kind == new.kind && old.style == new.style && old.text == new.text {
+        let same = old.kind == new.kind && old.style == new.style && old.text == new.text;
+        if same && !(self.as_sops && self.is_spelled_otherwise(new)) {
             return;
         }
         if site.layout == Layout::Flow {
-            let text = flow::leaf_text(new);
+            let text = self.flow_leaf(new);
             self.put_flow(old.span, &text);
             return;
         }
         let room = self.edit.room(old.span, site);
-        let written = write::write_leaf(new, room);
+        let written = if self.as_sops {
+            write::write_as_sops(new, room)
+        } else {
+            write::write_leaf(new, room)
+        };
         let body = written.body.unwrap_or_default();
         self.edit.put_leaf(old, &written.inline, &body);
         // A block text that ends in a line break needs one, also at the end of the file.
@@ -299,6 +328,40 @@ impl<'a> Rewriter<'a> {
             if at == self.source.len() {
                 self.edit.put_at(at, &[self.edit.line_break]);
             }
+        }
+    }
+}
+
+impl Rewriter<'_> {
+    /// Whether SOPS would spell a scalar otherwise than it stands there, or set quotes where it has none.
+    fn is_spelled_otherwise(&self, leaf: &Leaf) -> bool {
+        let written = &self.source[leaf.span.start..leaf.span.end];
+        if leaf.style != Style::Plain || written.contains('\n') {
+            return false;
+        }
+        let ready = style::of_leaf(leaf);
+        match leaf.kind {
+            Kind::Text => ready.style == Style::DoubleQuoted,
+            _ => ready.text != written,
+        }
+    }
+
+    /// Sets quotes around a key that SOPS would not leave without.
+    fn quote_key(&mut self, entry: &Entry) {
+        let start = entry.span.start;
+        let end = start + entry.key.len();
+        let bare = self.source.get(start..end) == Some(entry.key.as_str());
+        if bare && entry.key.len() <= LONGEST_BOOL && style::wants_quotes(&entry.key) {
+            let key = write::joined(&["\"", &entry.key, "\""]);
+            self.edit.put(Span { start, end }, &[&key]);
+        }
+    }
+
+    fn flow_leaf(&self, leaf: &Leaf) -> Wiped {
+        if self.as_sops {
+            write::write_as_sops(leaf, flow::FLOW).inline
+        } else {
+            flow::leaf_text(leaf)
         }
     }
 }

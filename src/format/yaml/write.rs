@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use super::emit::style;
 use crate::format::scalar;
 use crate::secret::Secret;
 use crate::tree::{Comment, Entry, Kind, Layout, Leaf, ListItem, Map, MapItem, Node, Style};
@@ -105,7 +106,7 @@ fn fits_plain(text: &str, layout: Layout) -> bool {
         && !text.contains(":\t")
         && !text.contains(" #")
         && !text.contains('\t')
-        && (layout == Layout::Block || !text.contains([',', '[', ']', '{', '}']))
+        && (layout == Layout::Block || !text.contains([',', '[', ']', '{', '}', '?', ':']))
 }
 
 /// Whether no character of `text` needs an escape.
@@ -159,7 +160,7 @@ fn double_quoted(text: &str) -> Wiped {
 
 /// Whether a literal block holds `text` safely: several lines, none of which ends in a blank, no blank
 /// or tab or empty line at the start, at most one line break at the end.
-fn fits_literal(text: &str) -> bool {
+pub(super) fn fits_literal(text: &str) -> bool {
     let trailing_blank = |line: &str| line.ends_with([' ', '\t']);
     text.contains('\n')
         && !text.starts_with([' ', '\t', '\n'])
@@ -317,6 +318,23 @@ pub(super) fn write_leaf(leaf: &Leaf, room: Room<'_>) -> Written {
         style: leaf.style,
     };
     write(&scalar, room)
+}
+
+/// Writes `leaf` into `room` with the quotes and spelling that SOPS chooses, where quotes are not asked for.
+pub(super) fn write_as_sops(leaf: &Leaf, room: Room<'_>) -> Written {
+    let ready = style::of_leaf(leaf);
+    let asked = matches!(leaf.style, Style::SingleQuoted | Style::DoubleQuoted);
+    let text = ready.text.as_ref();
+    let inline = match (leaf.kind, ready.tag, ready.style) {
+        (Kind::Text, Some("!!binary"), _) => return write_leaf(leaf, room),
+        (Kind::Text, ..) if asked || room.layout == Layout::Flow => return write_leaf(leaf, room),
+        (_, Some(tag), Style::Plain) => joined(&[tag, " ", text]),
+        (_, None, Style::Plain) => joined(&[text]),
+        (_, _, Style::SingleQuoted) if fits_single_quotes(text) => single_quoted(text),
+        (_, _, Style::Literal) => return write_leaf(leaf, room),
+        _ => double_quoted(text),
+    };
+    Written { inline, body: None }
 }
 
 /// Bytes that are not UTF-8.

@@ -8,10 +8,10 @@ use crate::format::scalar;
 use crate::tree::{Kind, Leaf, Style};
 
 /// A scalar, ready to be printed.
-pub(super) struct Ready<'a> {
-    pub(super) tag: Option<&'static str>,
-    pub(super) text: std::borrow::Cow<'a, str>,
-    pub(super) style: Style,
+pub(in crate::format::yaml) struct Ready<'a> {
+    pub(in crate::format::yaml) tag: Option<&'static str>,
+    pub(in crate::format::yaml) text: std::borrow::Cow<'a, str>,
+    pub(in crate::format::yaml) style: Style,
     /// Whether a line break of any kind is in it.
     pub(super) multiline: bool,
 }
@@ -143,6 +143,11 @@ fn ready(text: &str, style: Style, multiline: bool) -> Ready<'_> {
     }
 }
 
+/// Whether a key gets quotes only because some reader takes it for a bool.
+pub(in crate::format::yaml) fn wants_quotes(key: &str) -> bool {
+    is_old_bool(key)
+}
+
 /// Whether text may stand without quotes as far as its type goes.
 fn is_taken_for_text(text: &str) -> bool {
     scalar::resolve(text) == Some(Kind::Text) && !is_old_bool(text) && !is_base_60(text)
@@ -215,7 +220,7 @@ fn of_bytes(bytes: &[u8]) -> Ready<'static> {
 }
 
 /// How a scalar is printed.
-pub(super) fn of_leaf(leaf: &Leaf) -> Ready<'_> {
+pub(in crate::format::yaml) fn of_leaf(leaf: &Leaf) -> Ready<'_> {
     let Some(text) = leaf.text.expose_text() else {
         return of_bytes(leaf.text.expose());
     };
@@ -242,14 +247,18 @@ fn spelling(kind: Kind, text: &str, sealed: bool) -> String {
         Kind::Float => {
             let normal = scalar::normal_form(kind, text).filter(|_| !sealed);
             let number = scalar::parse_float(normal.as_deref().unwrap_or(text));
-            or_as_is(number.map(float_spelling))
+            // Kept clear, it must read back as what was authenticated; decrypted, it looks as SOPS shows it.
+            match number {
+                Some(zero) if zero == 0.0 && zero.is_sign_negative() && sealed => "-0".to_owned(),
+                number => or_as_is(number.map(float_spelling)),
+            }
         }
         _ => or_as_is(scalar::normal_form(kind, text)),
     }
 }
 
 /// A float with an exponent where it is below 1e-4 or from 1e6 on, in the fewest digits.
-pub(crate) fn float_spelling(number: f64) -> String {
+fn float_spelling(number: f64) -> String {
     if number.is_nan() {
         return ".nan".to_owned();
     }

@@ -108,6 +108,7 @@ fn scalars_are_spelled_as_sops_spells_them() {
         assert_eq!(value(kind, text.as_bytes(), false), printed, "{text:?}");
     }
     assert_eq!(value(Kind::Float, b"+Inf", true), ".inf");
+    assert_eq!(value(Kind::Float, b"-0", true), "-0");
     assert_eq!(value(Kind::Text, b"caf\xe9", false), "!!binary Y2Fm6Q==");
 }
 

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::format::yaml::emit::emit;
-use crate::format::yaml::rewrite::rewrite;
-use crate::format::yaml::rewrite::tests::{content, texts};
+use crate::format::yaml::rewrite::tests::{content, hard_text, texts};
+use crate::format::yaml::rewrite::{rewrite, rewrite_as_sops};
 use crate::format::yaml::{self, Indent};
 use crate::tree::{ListItem, MapItem};
 
@@ -159,4 +159,56 @@ fn the_deepest_nesting_that_is_read_can_be_printed_and_dropped() {
         assert!(parse_sops(through(&text).as_bytes()).is_ok());
     }
     assert!(parse_sops(through(&format!("a:\n {}x\n", "- ".repeat(490))).as_bytes()).is_ok());
+}
+
+/// Gives the `place`th scalar another text.
+fn change_leaf(map: &mut Map, place: &mut usize, text: &str) {
+    fn node(found: &mut Node, place: &mut usize, text: &str) {
+        match found {
+            Node::Map(map) => change_leaf(map, place, text),
+            Node::List(list) => {
+                for item in &mut list.items {
+                    if let ListItem::Node(found) = item {
+                        node(found, place, text);
+                    }
+                }
+            }
+            Node::Leaf(leaf) => {
+                if *place == 0 {
+                    (leaf.text, leaf.kind) = (Secret::from_text(text), crate::tree::Kind::Text);
+                }
+                *place = place.wrapping_sub(1);
+            }
+        }
+    }
+    for item in &mut map.items {
+        if let MapItem::Entry(entry) = item {
+            node(&mut entry.value, place, text);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_change_in_the_spelling_of_sops_reads_back(
+        source in texts(), place in 0..6usize, text in hard_text(),
+    ) {
+        let reading = read(&source);
+        let source = reading.text.as_ref().map_or(source.as_str(), |text| text.expose_text().unwrap());
+        let mut after = reading.documents.clone();
+        change_leaf(&mut after[0], &mut place.clone(), &text);
+        let result = rewrite_as_sops(source, &reading.documents, &after);
+        let result = result.expose_text().unwrap();
+        let again = read(result);
+        let values = |map: &Map| -> Vec<String> {
+            let lines = without_comments(map).into_iter();
+            lines.map(|line| line.replace("Float \"1.50\"", "Float \"1.5\"")).collect()
+        };
+        prop_assert_eq!(values(&again.documents[0]), values(&after[0]), "\n{}\nto\n{}", source, result);
+        prop_assert_eq!(
+            comments(&again.documents[0]), comments(&after[0]), "\n{}\nto\n{}", source, result
+        );
+    }
 }

@@ -1,18 +1,19 @@
 //! Changes among lines: what came, what went, and values that became something else.
 
 use super::part::Part;
-use super::{Change, Rewriter};
+use super::{Change, MOST_BEHIND, Rewriter};
 use crate::format::yaml::write::{self, Wiped};
-use crate::tree::{Layout, Node, Span};
+use crate::tree::{Comment, Layout, Node, Span, Style};
 
 impl<'a> Rewriter<'a> {
     /// A block map or list in which something came or went, and something stays.
     pub(super) fn block(&mut self, change: &Change<'a>) {
         self.removed(change);
         let mut previous: Option<usize> = None;
-        for (part, origin) in change.after.iter().zip(&change.origin) {
+        for (place, part) in change.after.iter().enumerate() {
+            let origin = change.origin[place];
             if let Some(old) = origin.filter(|old| !self.is_orphan(change, *old)) {
-                self.part(change, Some(&change.before[old]), part);
+                self.part(change, place);
                 previous = previous.max(Some(old));
                 continue;
             }
@@ -133,6 +134,54 @@ impl<'a> Rewriter<'a> {
         Span { start, end }
     }
 
+    /// The part whose value stands before `comment` and becomes a block text, behind whose header nothing
+    /// else should stand. `place` is where the comment is in what is wanted.
+    pub(super) fn block_text_of(
+        &self,
+        change: &Change<'a>,
+        comment: &Part<'a>,
+        place: usize,
+    ) -> Option<Part<'a>> {
+        if change.site.layout == Layout::Flow || !self.is_behind_a_value(comment) {
+            return None;
+        }
+        let mut next = (place..change.after.len()).take(MOST_BEHIND);
+        let owner = next.find(|owner| !change.after[*owner].is_comment())?;
+        let old = change.before[change.origin[owner]?];
+        match (old.node()?, change.after[owner].node()?) {
+            (Node::Leaf(old_leaf), Node::Leaf(new)) => {
+                let quoted = matches!(new.style, Style::SingleQuoted | Style::DoubleQuoted);
+                let span = old_leaf.span;
+                let one_line = !self.source[span.start..span.end].contains('\n');
+                let lines = write::fits_literal(new.text.expose_text()?);
+                (one_line && lines && !quoted).then_some(old)
+            }
+            _ => None,
+        }
+    }
+
+    /// Puts a comment behind a value on a line above it.
+    pub(super) fn raise_comment(
+        &mut self,
+        change: &Change<'a>,
+        owner: Part<'a>,
+        old: &Comment,
+        new: &Comment,
+    ) {
+        let Some(at) = self.start(&owner, change) else {
+            self.stuck = true;
+            return;
+        };
+        let before = &self.source[..old.span.start];
+        let start = before.trim_end_matches([' ', '\t']).len();
+        let end = old.span.end;
+        self.edit.splice.remove(Span { start, end });
+        let text = new.text.expose_text().unwrap_or_default();
+        let indent = " ".repeat(change.site.column);
+        let line_break = self.edit.line_break;
+        self.edit.put_at(at, &["#", text, line_break, &indent]);
+    }
+
     /// Whether a part ends in a block text to which the empty lines behind it belong.
     fn keeps_breaks(&self, part: &Part<'_>) -> bool {
         part.last_leaf().is_some_and(|leaf| {
@@ -191,10 +240,9 @@ impl<'a> Rewriter<'a> {
 
     /// Changes the comments of something that has no other parts.
     pub(super) fn comments(&mut self, change: &Change<'a>) {
-        for (part, origin) in change.after.iter().zip(&change.origin) {
-            let old = origin.map(|place| &change.before[place]);
-            if old.is_some_and(Part::is_comment) {
-                self.part(change, old, part);
+        for (place, origin) in change.origin.iter().enumerate() {
+            if origin.is_some_and(|old| change.before[old].is_comment()) {
+                self.part(change, place);
             }
         }
         self.removed(change);
@@ -214,10 +262,10 @@ impl<'a> Rewriter<'a> {
         };
         let inside = |span: Span| whole.start <= span.start && span.end <= whole.end;
         let mut lines = Vec::new();
-        for (part, origin) in change.after.iter().zip(&change.origin) {
-            match origin.map(|place| &change.before[place]) {
+        for (place, part) in change.after.iter().enumerate() {
+            match change.origin[place].map(|old| &change.before[old]) {
                 Some(old @ Part::Comment(_)) if !inside(old.span()) => {
-                    self.part(change, Some(old), part);
+                    self.part(change, place);
                 }
                 _ => lines.push(self.part_text(part, change.site.column)),
             }

@@ -5,7 +5,7 @@ use super::{Change, Rewriter};
 use crate::format::yaml::write::{self, Room, Wiped, joined, quoted_where_needed};
 use crate::tree::{Layout, Leaf, Node, Span};
 
-const FLOW: Room<'static> = Room {
+pub(super) const FLOW: Room<'static> = Room {
     layout: Layout::Flow,
     block: None,
     line_break: "\n",
@@ -94,9 +94,9 @@ impl<'a> Rewriter<'a> {
         }
         self.flow_removed(change);
         let mut previous: Option<usize> = None;
-        for (part, origin) in change.after.iter().zip(&change.origin) {
-            if let Some(place) = *origin {
-                self.part(change, Some(&change.before[place]), part);
+        for (at, part) in change.after.iter().enumerate() {
+            if let Some(place) = change.origin[at] {
+                self.part(change, at);
                 previous = Some(place);
                 continue;
             }
@@ -124,10 +124,10 @@ impl<'a> Rewriter<'a> {
         let text = between_brackets(&change.after, change.list);
         self.edit.put(change.span, &[&text]);
         let inside = |span: Span| change.span.start <= span.start && span.end <= change.span.end;
-        for (part, origin) in change.after.iter().zip(&change.origin) {
-            let old = origin.map(|place| &change.before[place]);
+        for (place, origin) in change.origin.iter().enumerate() {
+            let old = origin.map(|old| &change.before[old]);
             if old.is_some_and(|old| old.is_comment() && !inside(old.span())) {
-                self.part(change, old, part);
+                self.part(change, place);
             }
         }
         self.outer_comments(change, inside);
