@@ -20,10 +20,6 @@ use sha2::{Digest as _, Sha256};
 
 /// Cases that fail, with the reason.
 const LATER: &[(&str, &str)] = &[
-    (
-        "comments/only-in-map",
-        "a map of comments alone keeps its comments where they are",
-    ),
     ("handmade/mac-mixed", "a value in clear keeps its spelling"),
     (
         "ini/comments",
@@ -31,40 +27,9 @@ const LATER: &[(&str, &str)] = &[
     ),
     ("json/types", "a float is not spelled as Go does"),
     (
-        "rules/encrypted-regex",
-        "a value in clear keeps its spelling",
-    ),
-    (
-        "rules/encrypted-regex-case",
-        "a value in clear keeps its spelling",
-    ),
-    (
-        "rules/encrypted-regex-nothing",
-        "a value in clear keeps its spelling",
-    ),
-    (
-        "rules/encrypted-regex-path",
-        "a value in clear keeps its spelling",
-    ),
-    (
-        "rules/encrypted-regex-quoted",
-        "a value in clear keeps its spelling",
-    ),
-    (
-        "rules/encrypted-suffix",
-        "a value in clear keeps its spelling",
-    ),
-    ("rules/invalid-regex", "a value in clear keeps its spelling"),
-    ("rules/none", "a value in clear keeps its spelling"),
-    (
-        "rules/unencrypted-suffix",
-        "a value in clear keeps its spelling",
-    ),
-    (
         "tamper/type-comment",
         "a comment as the value of a key is refused at the value, in SOPS at the MAC",
     ),
-    ("yaml/bools-nulls", "a value in clear keeps its spelling"),
     ("yaml/floats", "a float is not spelled as Go does"),
 ];
 /// Cases that pass, but not byte for byte, with the reason.
