@@ -148,6 +148,10 @@ impl<'a> Rewriter<'a> {
         let mut next = (place..change.after.len()).take(MOST_BEHIND);
         let owner = next.find(|owner| !change.after[*owner].is_comment())?;
         let old = change.before[change.origin[owner]?];
+        // Behind a dash, a comment would not stand above the same thing.
+        if !self.edit.begins_line(self.start(&old, change)?) {
+            return None;
+        }
         match (old.node()?, change.after[owner].node()?) {
             (Node::Leaf(old_leaf), Node::Leaf(new)) => {
                 let quoted = matches!(new.style, Style::SingleQuoted | Style::DoubleQuoted);
