@@ -20,47 +20,34 @@ use sha2::{Digest as _, Sha256};
 
 /// Cases that fail, with the reason.
 const LATER: &[(&str, &str)] = &[
-    ("handmade/mac-mixed", "a value in clear keeps its spelling"),
     (
         "ini/comments",
         "comments at the end of a section stay, SOPS drops them",
     ),
-    ("json/types", "a float is not spelled as Go does"),
     (
         "tamper/type-comment",
         "a comment as the value of a key is refused at the value, in SOPS at the MAC",
     ),
-    ("yaml/floats", "a float is not spelled as Go does"),
 ];
 /// Cases that pass, but not byte for byte, with the reason.
 const LOOSE: &[(&str, &str)] = &[
     ("comments/trailing", "a trailing comment stays where it is"),
-    ("cross/flat", "a float is not spelled as Go does"),
     ("cross/indent", "the layout stays"),
     ("cross/stdin", "the layout stays"),
     ("handmade/aad-colon", "quotes and block styles stay"),
-    (
-        "handmade/float-exponent",
-        "a float is not spelled as Go does",
-    ),
     ("handmade/quoted-values", "quotes and block styles stay"),
     (
         "handmade/trailing-comment",
         "a trailing comment stays where it is",
     ),
     ("rules/comment-flag", "a trailing comment stays where it is"),
-    ("tamper/added-null", "quotes and block styles stay"),
     ("tamper/crlf", "the layout stays"),
     ("tamper/flow", "the layout stays"),
     ("tamper/json-minified", "the layout stays"),
     ("yaml/blocks", "quotes and block styles stay"),
-    ("yaml/look-alikes", "quotes and block styles stay"),
     ("yaml/strings", "quotes and block styles stay"),
-    (
-        "yaml/timestamps",
-        "a text is quoted where SOPS does not need to",
-    ),
     ("yaml/unicode", "quotes and block styles stay"),
+    ("handmade/mac-mixed", "the layout stays"),
 ];
 /// Longest time for one step.
 const PATIENCE: Duration = Duration::from_secs(120);
