@@ -16,7 +16,9 @@ What differs, each time to lose less:
     the formatting of YAML and JSON is kept: blank lines, quotes, indentation
     a text of several lines that begins with a tab keeps its value in YAML; SOPS prints null
     -0.0 that a rule leaves in clear can be read back; SOPS writes -0 and then refuses its own file
-    comments at the end of an INI section stay
+    comments at the end of an INI section stay, and those of a list and of its first item both
+    the digit of a block text that begins with a blank is the one that reads back
+    text behind the root of a JSON file does not stay in clear in the sealed one
     a value with a nonce of another length than 32 bytes can be changed; SOPS crashes
     a selection regex that is none is reported; SOPS ignores it without a word
     a path that leads into a value, below a list by a name, or to a negative index is refused with
@@ -32,4 +34,7 @@ What differs, each time to lose less:
     a flag before the subcommand, which SOPS ignores in silence, is warned about
     a mistyped command (sops decrpyt) is refused; SOPS opens an editor for a new file of that name
     --version makes no network request
+
+What is narrower: maps and lists may lie 500 levels deep in each other (SOPS: 10,000), and a wrapped
+key may have 16 KiB.
 ";
