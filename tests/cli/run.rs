@@ -1,6 +1,7 @@
 //! `run`: what a command gets, how it ends, and when it is restarted.
 #![expect(clippy::disallowed_methods, reason = "looks whether a file is gone")]
 
+use std::cell::RefCell;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -173,6 +174,8 @@ fn once_runs_before_the_command_and_once_for_each_content() {
 struct Watched {
     child: Child,
     lines: Receiver<String>,
+    /// Lines that came while others were waited for: of two pipes none is always read first.
+    passed: RefCell<Vec<String>>,
 }
 
 impl Watched {
@@ -201,17 +204,25 @@ impl Watched {
                 .map_while(Result::ok)
                 .try_for_each(|line| sender.send(line))
         });
-        Self { child, lines }
+        let passed = RefCell::default();
+        Self {
+            child,
+            lines,
+            passed,
+        }
     }
 
-    /// Waits for a line with `text` in it.
+    /// Waits for a line with `text` in it, which may have come while another was waited for.
     fn await_line(&self, text: &str) -> String {
-        let mut seen = Vec::new();
+        let mut passed = self.passed.borrow_mut();
+        if let Some(place) = passed.iter().position(|line| line.contains(text)) {
+            return passed.remove(place);
+        }
         loop {
             match self.lines.recv_timeout(LONG) {
                 Ok(line) if line.contains(text) => return line,
-                Ok(line) => seen.push(line),
-                Err(_) => panic!("no {text:?}, only {seen:#?}"),
+                Ok(line) => passed.push(line),
+                Err(_) => panic!("no {text:?}, only {:#?}", passed),
             }
         }
     }
