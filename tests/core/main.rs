@@ -11,6 +11,8 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod django;
 #[cfg(test)]
 mod document;
