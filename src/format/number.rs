@@ -18,7 +18,7 @@ pub fn float_of(leaf: &Leaf) -> Option<f64> {
 pub fn ecmascript(number: f64) -> String {
     let magnitude = number.abs();
     if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
-        return number.to_string();
+        return plain(number);
     }
     let (digits, exponent) = scientific(number);
     let sign = if exponent < 0 { '-' } else { '+' };
@@ -35,7 +35,7 @@ pub fn go_general(number: f64, letter: char) -> String {
     }
     let (digits, exponent) = scientific(number);
     if magnitude == 0.0 || (-4..6).contains(&exponent) {
-        return number.to_string();
+        return plain(number);
     }
     let letter = if letter == 'G' { 'E' } else { 'e' };
     let sign = if exponent < 0 { '-' } else { '+' };
@@ -53,16 +53,85 @@ pub fn go_with_point(number: f64) -> String {
     text
 }
 
+/// A finite number without an exponent, in the fewest digits that read back.
+#[must_use]
+pub fn plain(number: f64) -> String {
+    let usual = number.to_string();
+    match even_neighbour(number) {
+        // Both have as many digits, so only the last one differs.
+        Some(digit) => {
+            let place = usual.rfind(|each: char| each.is_ascii_digit() && each != '0');
+            let place = place.unwrap_or_default();
+            format!("{}{digit}{}", &usual[..place], &usual[place + 1..])
+        }
+        None => usual,
+    }
+}
+
 /// The fewest digits of a finite number with a point behind the first, and its exponent.
-fn scientific(number: f64) -> (String, i32) {
+pub(super) fn scientific(number: f64) -> (String, i32) {
     let text = format!("{number:e}");
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    (digits.to_owned(), exponent.parse().unwrap_or_default())
+    let mut digits = digits.to_owned();
+    if let Some(digit) = even_neighbour(number) {
+        digits.pop();
+        digits.push(digit);
+    }
+    (digits, exponent.parse().unwrap_or_default())
+}
+
+/// The last of the fewest digits, where it has to be another one than Rust takes: a number may lie exactly
+/// between two texts of the fewest digits. Of these Go takes the even one, Rust the upper one.
+fn even_neighbour(number: f64) -> Option<char> {
+    let text = format!("{number:e}");
+    let (digits, exponent) = text.split_once('e')?;
+    let last = digits.chars().last()?.to_digit(10)?;
+    if last % 2 == 0 {
+        return None;
+    }
+    let lower = char::from_digit(last - 1, 10)?;
+    let other = format!("{}{lower}e{exponent}", &digits[..digits.len() - 1]);
+    if other.parse() != Ok(number) {
+        return None;
+    }
+    // No number has more digits than that, so this is its exact value.
+    let exact = format!("{number:.780e}");
+    let rest = exact
+        .strip_prefix(&other[..digits.len()])?
+        .split('e')
+        .next()?;
+    (rest.strip_prefix('5')?.bytes().all(|byte| byte == b'0')).then_some(lower)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_two_texts_that_are_equally_near_the_even_one_is_taken() {
+        // What Go prints, with and without an exponent.
+        for (number, text, scientific_digits) in [
+            (
+                -2_138_334_363_479_278.25,
+                "-2138334363479278.2",
+                "-2.1383343634792782",
+            ),
+            (
+                2_138_334_363_479_278.75,
+                "2138334363479278.8",
+                "2.1383343634792788",
+            ),
+            (0.3, "0.3", "3"),
+            (
+                9_007_199_254_740_993.0,
+                "9007199254740992",
+                "9.007199254740992",
+            ),
+        ] {
+            assert_eq!(plain(number), text);
+            assert_eq!(scientific(number).0, scientific_digits);
+        }
+    }
 
     #[test]
     fn numbers_look_as_the_real_sops_prints_them() {

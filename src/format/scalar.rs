@@ -77,7 +77,7 @@ pub fn float_form(number: f64) -> String {
     } else if number.is_infinite() {
         if number > 0.0 { "+Inf" } else { "-Inf" }.to_owned()
     } else {
-        number.to_string()
+        super::number::plain(number)
     }
 }
 

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::format::scalar;
+use crate::format::{number, scalar};
 use crate::tree::{Kind, Leaf, Style};
 
 /// A scalar, ready to be printed.
@@ -273,12 +273,10 @@ fn float_spelling(number: f64) -> String {
         }
         .to_owned();
     }
-    let scientific = format!("{number:e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or_default();
+    let (mantissa, exponent) = number::scientific(number);
     if !(-4..6).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{mantissa}e{sign}{:02}", exponent.abs());
     }
-    number.to_string()
+    number::plain(number)
 }
