@@ -222,7 +222,7 @@ impl Watched {
             match self.lines.recv_timeout(LONG) {
                 Ok(line) if line.contains(text) => return line,
                 Ok(line) => passed.push(line),
-                Err(_) => panic!("no {text:?}, only {:#?}", passed),
+                Err(_) => panic!("no {text:?}, only {passed:#?}"),
             }
         }
     }

@@ -209,7 +209,7 @@ fn shape_of_map(map: &Map, path: &str, found: &mut Vec<String>) {
         match item {
             MapItem::Comment(comment) => found.push(format!("{path} # {:?}", words(&comment.text))),
             MapItem::Entry(entry) => {
-                shape_of(&entry.value, &format!("{path}/{:?}", entry.key), found)
+                shape_of(&entry.value, &format!("{path}/{:?}", entry.key), found);
             }
         }
     }
@@ -223,7 +223,7 @@ fn shape_of(node: &Node, path: &str, found: &mut Vec<String>) {
             for item in &list.items {
                 match item {
                     ListItem::Comment(comment) => {
-                        found.push(format!("{path}/- # {:?}", words(&comment.text)))
+                        found.push(format!("{path}/- # {:?}", words(&comment.text)));
                     }
                     ListItem::Node(node) => shape_of(node, &format!("{path}/-"), found),
                 }
@@ -296,7 +296,8 @@ fn flat(random: &mut Random) -> Map {
             items.push(MapItem::Comment(comment(random)));
         }
         let key = format!("KEY_{}", random.next());
-        let text: String = text(random).replace("\\n", "").replace('\r', "");
+        // A backslash cannot be told from the beginning of a line break.
+        let text: String = text(random).replace(['\\', '\r'], "");
         items.push(entry(&key, leaf(Kind::Text, &text)));
     }
     Map {

@@ -168,7 +168,7 @@ fn a_plugin_wraps_and_unwraps_and_may_ask() {
     let others = std::env::var_os("PATH").unwrap();
     let folders = std::env::split_paths(&others);
     let folders = std::iter::once(folder.path().to_owned()).chain(folders);
-    let status = Command::new(std::env::current_exe().unwrap())
+    let output = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
             "real_age::a_plugin_wraps_and_unwraps_and_may_ask",
@@ -176,8 +176,10 @@ fn a_plugin_wraps_and_unwraps_and_may_ask() {
         .args(["--include-ignored", "--nocapture"])
         .env("PATH", std::env::join_paths(folders).unwrap())
         .env(INSIDE, "1")
-        .status();
-    assert!(status.unwrap().success());
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
 }
 
 fn with_plugin() {
