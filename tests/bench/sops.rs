@@ -78,10 +78,13 @@ impl Stage {
             stage.write(&format!("{name}.yaml"), yaml(keys).as_bytes());
             stage.write(&format!("{name}.json"), json_text(keys).as_bytes());
         }
+        // For a process there are only names and texts.
+        stage.write("flat.yaml", b"ONE: first\nTWO: second\nTHREE: third\n");
         let bytes: Vec<u8> = (0..BINARY).map(|at| (at * 31 % 251) as u8).collect();
         stage.write("large.bin", &bytes);
         for name in [
             "small.yaml",
+            "flat.yaml",
             "1k.yaml",
             "10k.yaml",
             "50k.yaml",
@@ -114,7 +117,7 @@ impl Stage {
             aim,
             memory,
         };
-        let exec = ["exec-env", "sealed-small.yaml", "true"].map(ToOwned::to_owned);
+        let exec = ["exec-env", "sealed-flat.yaml", "true"].map(ToOwned::to_owned);
         let set = [
             "set",
             "sealed-1k.yaml",
