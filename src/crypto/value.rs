@@ -216,12 +216,6 @@ pub fn is_encrypted(text: &str) -> bool {
     Parts::recognise(text).is_some()
 }
 
-/// The type recorded in an encrypted value; `None` when it is none, or its type is unknown.
-#[must_use]
-pub fn type_of(text: &str) -> Option<ValueType> {
-    Parts::recognise(text).and_then(|parts| ValueType::from_word(parts.kind))
-}
-
 /// The four fields of an encrypted value, as they stand in the file.
 struct Parts<'a> {
     data: &'a str,

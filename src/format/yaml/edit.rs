@@ -1,6 +1,6 @@
 //! Edits of a text that was read: values, comments and entries, gathered and made in one pass.
 
-use super::write::{self, Room, Scalar, Wiped, Written, joined, quoted_where_needed};
+use super::write::{self, Room, Scalar, Written};
 use crate::format::Splice;
 use crate::secret::Secret;
 use crate::tree::{Comment, Entry, Layout, Leaf, Map, Node, Span};
@@ -113,15 +113,6 @@ impl<'a> Editor<'a> {
         self.put(Span { start: at, end: at }, parts);
     }
 
-    /// Puts `slice`, as it stood in another version of the file, in the place of `leaf`.
-    pub fn replace_leaf_verbatim(&mut self, leaf: &Leaf, slice: &str) {
-        let (head, below) = self.parts(leaf);
-        self.splice.replace(head, Secret::from_text(slice));
-        if !below.is_empty() {
-            self.splice.remove(below);
-        }
-    }
-
     /// The part of `leaf` on the line of its key, and the part below (for a block scalar: its lines; else
     /// nothing, at the end of the line).
     fn parts(&self, leaf: &Leaf) -> (Span, Span) {
@@ -228,36 +219,6 @@ impl<'a> Editor<'a> {
         });
     }
 
-    /// Takes `entry` out of `map`. A map that loses its last entry is written `{}`.
-    pub fn remove_entry(&mut self, map: &Map, entry: &Entry) {
-        let place = map.entries().position(|other| std::ptr::eq(other, entry));
-        let place = place.unwrap_or_default();
-        let next = map.entries().nth(place + 1);
-        let previous = place
-            .checked_sub(1)
-            .and_then(|place| map.entries().nth(place));
-        let Span { start, end } = entry.span;
-        match (map.layout, next, previous) {
-            (Layout::Flow, Some(next), _) => self.splice.remove(Span {
-                start,
-                end: next.span.start,
-            }),
-            (Layout::Flow, None, Some(previous)) => self.splice.remove(Span {
-                start: previous.span.end,
-                end,
-            }),
-            (Layout::Flow, None, None) => self.splice.remove(entry.span),
-            (Layout::Block, None, None) => self.splice.replace(entry.span, Secret::from_text("{}")),
-            (Layout::Block, Some(next), _) if !self.begins_line(start) => {
-                self.splice.remove(Span {
-                    start,
-                    end: next.span.start,
-                });
-            }
-            (Layout::Block, ..) => self.remove_lines(entry),
-        }
-    }
-
     /// Takes out the lines of `entry`, which begins one.
     pub fn remove_lines(&mut self, entry: &Entry) {
         let Span { start, end } = entry.span;
@@ -268,118 +229,6 @@ impl<'a> Editor<'a> {
         self.splice.remove(lines);
     }
 
-    /// Appends an entry to `map`, behind `last` (its last entry that counts).
-    pub fn append_entry(
-        &mut self,
-        map: &Map,
-        last: Option<&Entry>,
-        key: &[&str],
-        value: &Scalar<'_>,
-    ) {
-        let column = column(map.position.column);
-        match (map.layout, last) {
-            (Layout::Block, Some(last)) => {
-                let entry = self.entry_text(key, value, column);
-                let end = self.line_end(last.span.end);
-                self.put_at(end, &[self.line_break, &" ".repeat(column), &entry]);
-            }
-            // Only the root can be a block map without entries.
-            (Layout::Block, None) => {
-                let entry = self.entry_text(key, value, 0);
-                let missing = !self.source.is_empty() && !self.source.ends_with('\n');
-                let gap = if missing { self.line_break } else { "" };
-                self.put_at(self.source.len(), &[gap, &entry, self.line_break]);
-            }
-            (Layout::Flow, Some(last)) => {
-                self.put_at(last.span.end, &[", ", &Self::flow_entry_text(key, value)]);
-            }
-            (Layout::Flow, None) => self.fill_braces(map, key, value),
-        }
-    }
-
-    /// Writes the first entry of a map that was written `{}`.
-    fn fill_braces(&mut self, map: &Map, key: &[&str], value: &Scalar<'_>) {
-        let empty = self.source[map.span.start + 1..map.span.end - 1]
-            .trim()
-            .is_empty();
-        let before = &self.source[..map.span.start];
-        let alone = empty && self.line_end(map.span.end) == map.span.end;
-        if alone && self.begins_line(map.span.start) {
-            let entry = self.entry_text(key, value, column(map.position.column));
-            self.put(map.span, &[&entry]);
-        } else if alone && before.trim_end_matches(' ').ends_with(':') {
-            let start = before.trim_end_matches(' ').len();
-            let line = &self.source[self.line_start(start)..start];
-            let column = line.len() - line.trim_start_matches([' ', '-']).len() + self.step;
-            let entry = self.entry_text(key, value, column);
-            let end = map.span.end;
-            let parts = [self.line_break, &" ".repeat(column), &entry];
-            self.put(Span { start, end }, &parts);
-        } else {
-            self.put_at(map.span.start + 1, &[&Self::flow_entry_text(key, value)]);
-        }
-    }
-
-    /// Writes entries in the place of a value that is nothing (`secrets:`) below a key at `column`.
-    pub fn fill_null(&mut self, leaf: &Leaf, site: Site, key: &[&str], value: &Scalar<'_>) {
-        if site.layout == Layout::Flow {
-            let entry = Self::flow_entry_text(key, value);
-            self.put(leaf.span, &[" {", &entry, "}"]);
-            return;
-        }
-        let column = site.column + self.step;
-        let entry = self.entry_text(key, value, column);
-        self.splice.remove(leaf.span);
-        let parts = [self.line_break, &" ".repeat(column), &entry];
-        self.put_at(self.line_end(leaf.span.end), &parts);
-    }
-
-    /// `a: {b: value}` as block lines: the first not indented, the others for a map at `column`.
-    fn entry_text(&self, keys: &[&str], value: &Scalar<'_>, column: usize) -> Wiped {
-        let mut text = String::new();
-        for (depth, key) in keys.iter().enumerate() {
-            if depth > 0 {
-                text.push_str(self.line_break);
-                text.extend(std::iter::repeat_n(' ', column + depth * self.step));
-            }
-            text.push_str(&quoted_where_needed(key, Layout::Block));
-            text.push(':');
-        }
-        let block = Some(column + keys.len() * self.step);
-        let written = write::write(
-            value,
-            Room {
-                layout: Layout::Block,
-                block,
-                line_break: self.line_break,
-            },
-        );
-        joined(&[
-            &text,
-            " ",
-            &written.inline,
-            &written.body.unwrap_or_default(),
-        ])
-    }
-
-    fn flow_entry_text(keys: &[&str], value: &Scalar<'_>) -> Wiped {
-        let written = write::write(
-            value,
-            Room {
-                layout: Layout::Flow,
-                block: None,
-                line_break: "\n",
-            },
-        );
-        let mut text = written.inline;
-        for (depth, key) in keys.iter().rev().enumerate() {
-            let key = quoted_where_needed(key, Layout::Flow);
-            let (open, close) = if depth == 0 { ("", "") } else { ("{", "}") };
-            text = joined(&[&key, ": ", open, &text, close]);
-        }
-        text
-    }
-
     /// Puts `lines` (each with its line break) at the end of the text.
     pub fn append_lines(&mut self, lines: &Secret) {
         let missing = !self.source.is_empty() && !self.source.ends_with('\n');
@@ -387,22 +236,6 @@ impl<'a> Editor<'a> {
         let gap = if missing { self.line_break } else { "" };
         self.splice
             .insert(self.source.len(), format!("{gap}{lines}"));
-    }
-
-    /// Puts `lines` (each with its line break) in front of `entry`, which begins a line.
-    pub fn insert_lines_before(&mut self, entry: &Entry, lines: &Secret) {
-        let at = self.line_start(entry.span.start);
-        let lines = self.with_line_breaks(lines);
-        self.splice.insert(at, lines);
-    }
-
-    /// Puts `lines` (each with its line break) behind the lines of `entry`.
-    pub fn insert_lines_behind(&mut self, entry: &Entry, lines: &Secret) {
-        let at = self.next_line(entry.span.end);
-        let missing = at == self.source.len() && !self.source.ends_with('\n');
-        let gap = if missing { self.line_break } else { "" };
-        let lines = self.with_line_breaks(lines);
-        self.splice.insert(at, format!("{gap}{lines}"));
     }
 
     /// `lines` with the line breaks of this text.
