@@ -37,7 +37,7 @@ need_go() {
 }
 
 need_python() {
-  need python3 "a real Django runs the superuser Job's command" "apt-get install python3 python3-venv"
+  need python3 "a real Django runs the superuser Job's command, and Ansible opens files through us" "apt-get install python3 python3-venv"
   if command -v python3 >/dev/null && ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
     missing+=("python3's venv (for that Django): apt-get install python3-venv")
   fi

@@ -210,8 +210,14 @@ fn person(name: Option<&str>) -> Superuser {
     }
 }
 
-/// Folder of the programs of a Python environment with these packages, made once per list.
+/// Folder of the programs of a Python environment with Django.
 fn installed(requirements: &str) -> PathBuf {
+    once("django", requirements, |_| {}).join("bin")
+}
+
+/// Folder of a Python environment with these packages, in the user's cache; made once per list. `finish`
+/// adds to it what is no package.
+pub(crate) fn once(name: &str, requirements: &str, finish: impl FnOnce(&Path)) -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.unwrap_or_else(|| {
         PathBuf::from(std::env::var_os("HOME").expect("a home folder")).join(".cache")
@@ -219,15 +225,16 @@ fn installed(requirements: &str) -> PathBuf {
     let cache = cache.join("sealctl-tests");
     fs::create_dir_all(&cache).unwrap();
     let hash = Digest::combine([requirements.as_bytes()]).short(16);
-    let folder = cache.join(format!("django-{hash}"));
-    let lock = fs::File::create(cache.join(format!("django-{hash}.lock"))).unwrap();
+    let folder = cache.join(format!("{name}-{hash}"));
+    let lock = fs::File::create(cache.join(format!("{name}-{hash}.lock"))).unwrap();
     lock.lock().unwrap();
     if !folder.join("complete").exists() {
         let _ = fs::remove_dir_all(&folder);
         install(&folder, requirements);
+        finish(&folder);
         fs::write(folder.join("complete"), "").unwrap();
     }
-    folder.join("bin")
+    folder
 }
 
 fn install(folder: &Path, requirements: &str) {
@@ -250,7 +257,8 @@ fn printed(output: &Output) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
 
-fn succeeded(output: &Output) -> String {
+/// What a program printed that had to succeed.
+pub(crate) fn succeeded(output: &Output) -> String {
     assert!(output.status.success(), "{}", printed(output));
     printed(output)
 }

@@ -9,6 +9,8 @@
 )]
 
 #[cfg(test)]
+mod ansible;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod differential;
