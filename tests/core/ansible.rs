@@ -5,7 +5,6 @@
 //! nothing else is kept.
 #![expect(
     clippy::disallowed_methods,
-    clippy::disallowed_types,
     reason = "starts programs and prepares folders"
 )]
 
