@@ -5,6 +5,7 @@
 
 mod args;
 mod command;
+mod configuration;
 mod document;
 mod editor;
 mod environ;
@@ -12,9 +13,12 @@ mod error;
 mod findings;
 mod git;
 mod identity;
+mod keys;
 mod mask;
+mod parallel;
 mod project;
 mod readers;
+mod recipients;
 mod rules;
 mod sealed_env;
 mod sops;

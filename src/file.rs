@@ -16,6 +16,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::fs::{Access, FlockOperation};
 
@@ -242,6 +243,31 @@ pub fn create(path: &Path, content: &Secret, mode: u32) -> Result<(), FileError>
     lock.sync()
 }
 
+/// As [`create`], but neither waits for the disk nor for other writers: for what can be made again.
+///
+/// # Errors
+///
+/// As [`create`].
+pub fn create_copy(path: &Path, content: &Secret, mode: u32) -> Result<(), FileError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    create_directory(directory, 0o777)?;
+    let mut temporary = temporary(directory)?;
+    temporary
+        .write_all(content.expose())
+        .map_err(FileError::io("write into", directory))?;
+    temporary
+        .as_file()
+        .set_permissions(fs::Permissions::from_mode(mode & !umask()))
+        .map_err(FileError::io("write", path))?;
+    temporary
+        .persist_noclobber(path)
+        .map_err(|error| FileError::io("write", path)(error.error))?;
+    Ok(())
+}
+
 /// Writes `content` into what is there and no regular file: a device, a pipe.
 ///
 /// # Errors
@@ -270,15 +296,20 @@ pub fn create_pipe(path: &Path) -> Result<(), FileError> {
 
 /// A synced temporary file in `directory` that holds `content`, mode 0600.
 fn filled(directory: &Path, content: &Secret) -> Result<tempfile::NamedTempFile, FileError> {
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".sealctl-")
-        .tempfile_in(directory)
-        .map_err(FileError::io("write into", directory))?;
+    let mut temporary = temporary(directory)?;
     temporary
         .write_all(content.expose())
         .and_then(|()| temporary.as_file().sync_all())
         .map_err(FileError::io("write into", directory))?;
     Ok(temporary)
+}
+
+/// An empty temporary file in `directory`, mode 0600.
+fn temporary(directory: &Path) -> Result<tempfile::NamedTempFile, FileError> {
+    tempfile::Builder::new()
+        .prefix(".sealctl-")
+        .tempfile_in(directory)
+        .map_err(FileError::io("write into", directory))
 }
 
 fn keep_owner(file: &File, wanted: &fs::Metadata, path: &Path) -> Result<(), FileError> {
@@ -305,10 +336,13 @@ fn rename_error(path: &Path, error: io::Error) -> FileError {
 }
 
 fn umask() -> u32 {
-    // The mask can only be read by setting it; no other thread creates files meanwhile.
-    let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    rustix::process::umask(mask);
-    mask.as_raw_mode()
+    // The mask can only be read by setting it: once, since other threads create files meanwhile.
+    static MASK: OnceLock<u32> = OnceLock::new();
+    *MASK.get_or_init(|| {
+        let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+        rustix::process::umask(mask);
+        mask.as_raw_mode()
+    })
 }
 
 /// A lock on a directory: writers of ours wait for each other. Without lock files, since those

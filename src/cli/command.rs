@@ -15,3 +15,10 @@ pub(crate) mod run;
 pub(crate) mod set;
 pub(crate) mod show;
 pub(crate) mod unset;
+
+use crate::format::Format;
+
+/// Reads the word of `--input-type`.
+fn format_word(word: &str) -> Result<Format, String> {
+    Format::from_word(word).ok_or_else(|| "one of yaml, json, dotenv, ini, binary".to_owned())
+}

@@ -5,23 +5,22 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::cli::configuration::LONGEST as LONGEST_OTHER;
 use crate::cli::error::{CommandError, Exit};
+use crate::cli::keys::{Keys, Known};
 use crate::cli::mask::Mask;
 use crate::cli::project::{DocumentRef, Project};
 use crate::cli::{Session, findings, identity, readers};
-use crate::crypto::Identity;
+use crate::crypto::DataKey;
 use crate::env::{Delivery, Finding, Form, Place, Severity, check};
 use crate::file::{self, Original};
 use crate::format::Format;
-use crate::keyring::{Identities, Sources};
 use crate::secret::Secret;
 use crate::sops::{KeyError, METADATA_KEY, Opened, ReadError, Sealed};
 use crate::trust::{self, Verdict};
 
 /// Longest environment document: it must fit into a custom resource.
 pub(crate) const LONGEST: u64 = 1_048_576;
-/// Longest other file that is read.
-const LONGEST_OTHER: u64 = 64 << 20;
 
 /// Where a document comes from.
 #[derive(Debug)]
@@ -34,6 +33,10 @@ pub(crate) struct Source {
     pub(crate) text: Secret,
     /// Its project and which document of it, when it is one.
     pub(crate) home: Option<(Project, DocumentRef)>,
+    /// What it was called on the command line; `None` for standard input.
+    pub(crate) name: Option<PathBuf>,
+    /// Its format, where that was said.
+    pub(crate) declared: Option<Format>,
 }
 
 /// A document that was opened.
@@ -78,6 +81,8 @@ impl Source {
                 original: None,
                 text,
                 home: None,
+                name: None,
+                declared: None,
             });
         }
         let home = Project::of_file(&session.globals, path).and_then(|project| {
@@ -86,7 +91,7 @@ impl Source {
         });
         match home {
             Some((project, document)) => Self::of(&project, &document),
-            None => Self::read(path, path.display().to_string(), LONGEST_OTHER, None),
+            None => Self::load(path, path.display().to_string(), LONGEST_OTHER, None),
         }
     }
 
@@ -97,7 +102,7 @@ impl Source {
     /// When it cannot be read.
     pub(crate) fn of(project: &Project, document: &DocumentRef) -> Result<Self, CommandError> {
         let home = Some((project.clone(), document.clone()));
-        Self::read(&project.path(document), document.to_string(), LONGEST, home)
+        Self::load(&project.path(document), document.to_string(), LONGEST, home)
     }
 
     /// A document that is about to be made from the plaintext `text`.
@@ -108,10 +113,12 @@ impl Source {
             original: None,
             text,
             home,
+            name: None,
+            declared: None,
         }
     }
 
-    fn read(
+    fn load(
         path: &Path,
         shown: String,
         limit: u64,
@@ -132,10 +139,39 @@ impl Source {
             original: Some(original),
             text,
             home,
+            name: Some(path.to_owned()),
+            declared: None,
         })
     }
 
-    /// Its format, by its name. Standard input is taken for YAML.
+    /// The same, of this format if one was said.
+    pub(crate) fn declared_as(self, format: Option<Format>) -> Self {
+        Self {
+            declared: format,
+            ..self
+        }
+    }
+
+    /// Whether it is an environment document: by its place, or by the field that all of them begin with.
+    pub(crate) fn is_document(&self) -> bool {
+        let is_sign = |line: &str| line.starts_with("sealctl:") || line.starts_with("\"sealctl\":");
+        let has_sign = || {
+            let text = self.text.expose_text().unwrap_or_default();
+            text.lines().any(is_sign)
+        };
+        self.home.is_some() || self.any_format() == Format::Yaml && has_sign()
+    }
+
+    /// Its format as SOPS tells it, by its name. Standard input is taken for YAML.
+    pub(crate) fn any_format(&self) -> Format {
+        match (&self.home, self.declared, &self.name) {
+            (None, Some(declared), _) => declared,
+            (None, None, Some(name)) => Format::of_file_name(&name.to_string_lossy()),
+            (Some(_), ..) | (None, None, None) => Format::Yaml,
+        }
+    }
+
+    /// Its format, by its name, for what only documents have. Standard input is taken for YAML.
     ///
     /// # Errors
     ///
@@ -177,7 +213,28 @@ impl Source {
         text.lines().any(|line| line.trim_end() == sign)
     }
 
-    /// Reads it as a sealed file.
+    /// Reads it as a sealed file of any format: a document strictly, any other file as SOPS does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse`].
+    pub(crate) fn read(&self) -> Result<Sealed, CommandError> {
+        if self.is_document() {
+            return self.parse();
+        }
+        let format = self.any_format();
+        Sealed::read(format, &self.text).map_err(|error| match error {
+            // The sealed form of a binary file is JSON; whatever else it holds, it is not sealed.
+            ReadError::Syntax(_) | ReadError::NotText
+                if format == Format::Binary && !self.text.expose().starts_with(b"{") =>
+            {
+                self.read_error(&ReadError::NotSealed)
+            }
+            error => self.read_error(&error),
+        })
+    }
+
+    /// Reads it as a sealed document.
     ///
     /// # Errors
     ///
@@ -210,18 +267,38 @@ impl Source {
         }
     }
 
-    /// Opens it: data key, values, MAC.
+    /// Opens the document: data key, values, MAC.
     ///
     /// # Errors
     ///
     /// Exit codes 11 to 14 as the fault asks for.
     pub(crate) fn open(&self, session: &Session) -> Result<OpenedDocument, CommandError> {
         let sealed = self.parse()?;
-        let keys = self.unlock(session, &sealed)?;
-        let opened = sealed
-            .open(&keys)
-            .map_err(|error| self.open_error(&error))?;
-        if trust::verify(opened.sealed(), &keys) == Verdict::Invalid {
+        let key = self.unlock(session, &sealed)?;
+        let opened = self.opened(session, sealed, &key)?;
+        let mask = Mask::new(&key, session.ui.symbols());
+        Ok(OpenedDocument { opened, mask })
+    }
+
+    /// Opens a file of any format, with one of `keys`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub(crate) fn open_any(&self, session: &Session, keys: &Keys) -> Result<Opened, CommandError> {
+        let sealed = self.read()?;
+        let key = keys.unlock(session, self, &sealed)?;
+        self.opened(session, sealed, &key)
+    }
+
+    fn opened(
+        &self,
+        session: &Session,
+        sealed: Sealed,
+        key: &DataKey,
+    ) -> Result<Opened, CommandError> {
+        let opened = sealed.open(key).map_err(|error| self.open_error(&error))?;
+        if trust::verify(opened.sealed(), key) == Verdict::Invalid {
             session.ui.warn(&format!(
                 "W0150 the seal of {} does not fit its content",
                 self.shown
@@ -234,8 +311,7 @@ impl Source {
                 .ui
                 .detail("fix", &format!("sealctl encrypt {}", self.shown));
         }
-        let mask = Mask::new(&keys, session.ui.symbols());
-        Ok(OpenedDocument { opened, mask })
+        Ok(opened)
     }
 
     /// Checks what was opened against the grammar.
@@ -266,72 +342,6 @@ impl Source {
     }
 }
 
-/// The identities of this user, and what was tried.
-pub(crate) struct Known {
-    /// Those that could be read.
-    pub(crate) identities: Vec<Identity>,
-    /// What every source gave.
-    tried: Vec<Tried>,
-}
-
-/// What a source of identities gave.
-struct Tried {
-    source: String,
-    given: Given,
-}
-
-enum Given {
-    /// The identity of this number. Its public half takes long to compute and stands in errors only.
-    Identity(usize),
-    /// What was wrong with it.
-    Problem(String),
-}
-
-impl Known {
-    /// Asks every source, on behalf of a file with these recipients.
-    pub(crate) fn collect(session: &Session, recipients: &[String]) -> Self {
-        let Identities { found, problems } = Sources::of_process().collect(recipients);
-        let (mut identities, mut tried) = (Vec::new(), Vec::new());
-        for one in found {
-            let given = match Identity::parse(&one.text) {
-                Ok(identity) => {
-                    identities.push(identity);
-                    Given::Identity(identities.len() - 1)
-                }
-                Err(invalid) => Given::Problem(invalid.to_string()),
-            };
-            tried.push(Tried::new(session, &one.source, given));
-        }
-        let problem = |one: crate::keyring::Problem| {
-            Tried::new(session, &one.source, Given::Problem(one.why))
-        };
-        tried.extend(problems.into_iter().map(problem));
-        Self { identities, tried }
-    }
-
-    /// `error` with one line per source.
-    fn with_tried(&self, session: &Session, mut error: CommandError) -> CommandError {
-        for Tried { source, given } in &self.tried {
-            let gave = match given {
-                Given::Problem(why) => why.clone(),
-                Given::Identity(number) => {
-                    let arrow = session.ui.symbols().arrow;
-                    format!("{arrow} {}", self.identities[*number].recipient().short())
-                }
-            };
-            error = error.fact("tried", format!("{source}  {gave}"));
-        }
-        error
-    }
-}
-
-impl Tried {
-    fn new(session: &Session, source: &str, given: Given) -> Self {
-        let source = identity::tilde(session, source);
-        Self { source, given }
-    }
-}
-
 impl Source {
     /// The data key, by whichever identity opens it.
     ///
@@ -342,7 +352,7 @@ impl Source {
         &self,
         session: &Session,
         sealed: &Sealed,
-    ) -> Result<crate::crypto::DataKey, CommandError> {
+    ) -> Result<DataKey, CommandError> {
         let recipients: Vec<String> = sealed.recipients().map(ToOwned::to_owned).collect();
         self.unlock_with(session, sealed, &Known::collect(session, &recipients))
     }
@@ -357,7 +367,7 @@ impl Source {
         session: &Session,
         sealed: &Sealed,
         known: &Known,
-    ) -> Result<crate::crypto::DataKey, CommandError> {
+    ) -> Result<DataKey, CommandError> {
         sealed
             .data_key(&known.identities)
             .map_err(|error| self.key_error(session, known, &error))
@@ -377,7 +387,7 @@ impl Source {
                 let error = known
                     .with_tried(session, error)
                     .fact("readers", self.reader_names(recipients));
-                if known.tried.is_empty() {
+                if known.is_empty() {
                     return error
                         .why("no key file where SOPS looks, and no SOPS_AGE_KEY… variable")
                         .fix("sealctl key new");

@@ -58,10 +58,12 @@ impl Project {
     pub(crate) fn of_file(globals: &Globals, file: &Path) -> Option<Self> {
         match &globals.project_dir {
             Some(chosen) => Self::at(chosen),
-            None => Self::above(
-                file.parent()
-                    .filter(|parent| !parent.as_os_str().is_empty())?,
-            ),
+            None => {
+                let folder = file
+                    .parent()
+                    .filter(|parent| !parent.as_os_str().is_empty());
+                Self::above(folder.unwrap_or(Path::new(".")))
+            }
         }
     }
 

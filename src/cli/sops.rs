@@ -4,7 +4,6 @@
 //! gives no hints. What differs is an improvement and stands in [`differences`]. How files are opened
 //! and sealed is known to [`engine`] alone.
 
-mod asker;
 mod call;
 mod child;
 mod differences;
@@ -21,7 +20,6 @@ mod output;
 mod path;
 mod rotate;
 mod set;
-mod settings;
 mod status;
 mod unlock;
 mod updatekeys;

@@ -2,12 +2,12 @@
 //!
 //! Every writing verb ends here, so a file is either as it was or wholly new.
 
-use crate::cli::document::{Known, LONGEST, Source};
+use crate::cli::document::{LONGEST, Source};
 use crate::cli::error::{CommandError, Exit};
+use crate::cli::keys::{Keys, Known};
 use crate::cli::readers::{self, Reader};
 use crate::cli::{Session, findings, git};
 use crate::clock::{Clock as _, SystemClock};
-use crate::crypto::Identity;
 use crate::env::{Form, Severity, check};
 use crate::file;
 use crate::format::{Format, yaml};
@@ -59,11 +59,6 @@ pub(crate) fn check_plain(
         findings::print(&session.ui, &source.shown, finding);
     }
     Ok(tree)
-}
-
-/// Whether a plaintext is an environment document, by its first field.
-pub(crate) fn is_document(tree: &Map) -> bool {
-    tree.find("sealctl").is_some()
 }
 
 /// Seals `plain` for the first time, for `readers`.
@@ -119,16 +114,18 @@ pub(crate) fn seal_again(
 pub(crate) fn save(
     session: &Session,
     source: &Source,
-    written: &Written,
+    sealed: &Sealed,
 ) -> Result<u64, CommandError> {
-    check_length(&source.shown, &written.text)?;
-    let revision = trust::revision(&written.sealed).unwrap_or(1);
-    readers::warn_of_difference(session, source, &written.sealed);
+    if source.is_document() {
+        check_length(&source.shown, sealed.text().len())?;
+    }
+    let revision = trust::revision(sealed).unwrap_or(1);
+    readers::warn_of_difference(session, source, sealed);
     if session.globals.dry_run {
         return Ok(revision);
     }
     if let Some(original) = &source.original {
-        file::replace(original, &Secret::from_text(&written.text))?;
+        file::replace(original, sealed.text())?;
     }
     Ok(revision)
 }
@@ -138,14 +135,11 @@ pub(crate) fn save(
 /// # Errors
 ///
 /// When it is longer than 1 MiB.
-pub(crate) fn check_length(shown: &str, text: &str) -> Result<(), CommandError> {
-    if text.len() as u64 <= LONGEST {
+pub(crate) fn check_length(shown: &str, length: usize) -> Result<(), CommandError> {
+    if length as u64 <= LONGEST {
         return Ok(());
     }
-    let what = format!(
-        "{shown} would be {} bytes; the limit is {LONGEST}",
-        text.len()
-    );
+    let what = format!("{shown} would be {length} bytes; the limit is {LONGEST}");
     Err(CommandError::new("E0293", Exit::Failure, what)
         .why("a document must fit into one custom resource")
         .fix("move some of its values into a document of another app"))
@@ -175,14 +169,18 @@ pub(crate) fn later_revision(session: &Session, source: &Source, own: u64) -> Op
 }
 
 /// The last version in git whose MAC is right, with its commit.
-pub(crate) fn last_good(source: &Source, identities: &[Identity]) -> Option<(String, Opened)> {
+pub(crate) fn last_good(
+    session: &Session,
+    source: &Source,
+    keys: &Keys,
+) -> Option<(String, Opened)> {
     let (project, document) = source.home.as_ref()?;
     let path = document.to_string();
     let commits = git::commits_of(project.root(), path.as_ref(), DEPTH);
     commits.into_iter().find_map(|commit| {
         let text = git::file_at(project.root(), &commit, path.as_ref())?;
         let sealed = Sealed::parse(Format::Yaml, &text).ok()?;
-        let key = sealed.data_key(identities).ok()?;
+        let key = keys.unlock(session, source, &sealed).ok()?;
         // The MAC does not cover the sops block; the seal does.
         if trust::verify(&sealed, &key) == Verdict::Invalid {
             return None;

@@ -4,6 +4,7 @@
 //! questions. A reader that goes away (`| head`) ends the output quietly.
 
 pub(crate) mod ask;
+pub(crate) mod asker;
 pub(crate) mod progress;
 pub(crate) mod style;
 

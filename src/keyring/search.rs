@@ -32,6 +32,8 @@ pub struct Keyring {
 /// What the search came across, for the message when nothing opened.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
+    /// How many identities were looked at.
+    pub identities: usize,
     /// Sources that are there and could not be used.
     pub problems: Vec<Problem>,
     /// Variables that are not set, files that are not there, and sources without any identity, in the
@@ -88,7 +90,10 @@ impl Keyring {
         let found = self.found();
         let mut unused = self.sources.not_set();
         unused.extend(found.without_any.iter().cloned());
+        let lists = [&found.at_hand, &found.ssh].into_iter().flatten();
+        let lists = lists.chain(found.by_commands.values());
         Report {
+            identities: lists.map(Vec::len).sum(),
             problems: found.problems.clone(),
             unused,
         }

@@ -364,9 +364,10 @@ fn a_file_that_cannot_be_replaced_stays_as_it_is() {
         1,
         &["E0530", "nothing.yaml"],
     );
-    sandbox.refuses(&["decrypt", "envs"], 1, &["E0530"]);
+    sandbox.refuses(&["decrypt", "envs"], 2, &["--out FOLDER"]);
     sandbox.write("notes.txt", "a: b");
-    sandbox.refuses(&["decrypt", "notes.txt"], 1, &["E0126", "format"]);
+    sandbox.refuses(&["decrypt", "notes.txt"], 14, &["E0140", "not sealed"]);
+    sandbox.refuses(&["set", "A=b", "-C", "nowhere"], 10, &["E0510"]);
 }
 
 #[test]

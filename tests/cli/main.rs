@@ -9,6 +9,8 @@
 )]
 
 #[cfg(test)]
+mod any_file;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod docs;

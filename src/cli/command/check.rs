@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use crate::cli::args::OutputFormat;
-use crate::cli::document::{Known, Source};
+use crate::cli::document::Source;
 use crate::cli::error::CommandError;
+use crate::cli::keys::Known;
 use crate::cli::project::{DocumentRef, Project};
 use crate::cli::ui::style;
 use crate::cli::{Outcome, Session, findings, readers, store};

@@ -1,4 +1,9 @@
-//! `decrypt`: the opened file.
+//! `decrypt`: the opened files.
+//!
+//! Several files are opened on all cores. Each is written as a whole or not at all; one that cannot be
+//! opened does not keep the others from it.
+
+mod subjects;
 
 use std::path::{Path, PathBuf};
 
@@ -6,20 +11,26 @@ use clap::Args;
 
 use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
-use crate::cli::{Outcome, Session};
+use crate::cli::keys::Keys;
+use crate::cli::{Outcome, Session, parallel};
 use crate::file;
+use crate::format::Format;
 use crate::secret::Secret;
+use subjects::{Subject, is_sealed, subjects};
 
-/// Print the opened file
+/// From so many files on they are counted, no more listed.
+const MANY: usize = 10;
+
+/// Print the opened file, or write opened files
 ///
-/// Formatting and comments are kept. On a terminal it asks for --reveal, since scrollback keeps what it
-/// shows.
+/// Formatting and comments are kept. Any file that sops seals can be opened: YAML, JSON, dotenv, INI and
+/// binary, by its name. On a terminal it asks for --reveal, since scrollback keeps what it shows.
 #[derive(Debug, Args)]
 #[command(
-    before_help = "Examples:\n  sealctl decrypt envs/dev/web.yaml | less\n  sealctl decrypt envs/dev/web.yaml --out web.yaml"
+    before_help = "Examples:\n  sealctl decrypt envs/dev/web.yaml | less\n  sealctl decrypt envs/dev/web.yaml --out web.yaml\n  sealctl decrypt certs/tls.key --out tls.key\n  sealctl decrypt envs --out /dev/shm/plain"
 )]
 pub(crate) struct DecryptArgs {
-    /// Files, or - for standard input
+    /// Files, folders for all sealed files in them, or - for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Print it on a terminal
@@ -31,87 +42,205 @@ pub(crate) struct DecryptArgs {
     /// Write to this file (or into this folder, for several), mode 0600
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Format of a file whose name does not say it: yaml, json, dotenv, ini, binary
+    #[arg(long, value_name = "FORMAT", value_parser = super::format_word)]
+    input_type: Option<Format>,
+}
+
+/// What became of a file.
+enum Done {
+    /// A file in a folder that is not sealed.
+    PassedOver,
+    /// The plaintext was written there.
+    Written(PathBuf),
+    /// The plaintext stands in the place of the sealed file.
+    InPlace(String),
 }
 
 /// `decrypt`.
 pub(crate) fn run(session: &mut Session, args: &DecryptArgs) -> Result<Outcome, CommandError> {
-    if args.files.len() > 1 && !args.in_place && args.out.is_none() {
-        return Err(CommandError::usage("several files on one standard output")
-            .fix("decrypt them one by one, or give --out FOLDER or --in-place"));
-    }
+    let subjects = subjects(&args.files)?;
+    let keys = Keys::new(session);
+    let is_list = subjects.len() != 1 || subjects.iter().any(|one| one.was_found);
     if args.in_place {
-        return in_place(session, args);
-    }
-    let to_screen = args.out.is_none();
-    if to_screen {
-        super::show::may_reveal(session, args.reveal, "the opened file")?;
-    }
-    // All of them are opened before the first one is written.
-    let mut opened = Vec::new();
-    for path in &args.files {
-        let source = Source::at(session, path)?;
-        opened.push((path, source.open(session)?.opened.text()));
-    }
-    for (path, text) in opened {
-        match &args.out {
-            None => session.ui.data(text.expose()),
-            Some(out) => write(session, &target(out, path, args.files.len()), &text)?,
+        may_replace(session)?;
+    } else if args.out.is_none() {
+        if is_list {
+            return Err(CommandError::usage("several files on one standard output")
+                .fix("decrypt them one by one, or give --out FOLDER or --in-place"));
         }
+        super::show::may_reveal(session, args.reveal, "the opened file")?;
+        for subject in &subjects {
+            let text = source(session, args, subject)?
+                .open_any(session, &keys)?
+                .text();
+            session.ui.data(text.expose());
+        }
+        return Ok(Outcome::Done);
     }
-    Ok(Outcome::Done)
+    let targets = targets(args, &subjects, is_list)?;
+    let work: Vec<(Subject, Option<PathBuf>)> = subjects.into_iter().zip(targets).collect();
+    let results = parallel::each(&session.ui, "opening files", &work, |(subject, target)| {
+        open(session, args, &keys, subject, target.as_deref())
+    });
+    conclude(session, args, results)
 }
 
-/// The file to write for `path`: `out` itself, or a file of the same name in that folder.
-fn target(out: &Path, path: &Path, count: usize) -> PathBuf {
-    match path.file_name() {
-        Some(name) if count > 1 || file::is_directory(out) => out.join(name),
-        _ => out.to_path_buf(),
+/// Where each file goes below `--out`; two may not go to the same place.
+fn targets(
+    args: &DecryptArgs,
+    subjects: &[Subject],
+    is_list: bool,
+) -> Result<Vec<Option<PathBuf>>, CommandError> {
+    let Some(out) = &args.out else {
+        return Ok(subjects.iter().map(|_| None).collect());
+    };
+    let into_folder = is_list || file::is_directory(out);
+    let mut targets: Vec<PathBuf> = Vec::with_capacity(subjects.len());
+    for subject in subjects {
+        targets.push(match into_folder {
+            true => out.join(&subject.inner),
+            false => out.clone(),
+        });
+    }
+    let mut sorted: Vec<(&PathBuf, &Subject)> = targets.iter().zip(subjects).collect();
+    sorted.sort_by_key(|(target, _)| *target);
+    if let Some([(target, one), (_, other)]) =
+        sorted.array_windows().find(|[one, other]| one.0 == other.0)
+    {
+        let what = format!("two files would be written to {}", target.display());
+        return Err(CommandError::usage(what)
+            .fact("files", one.path.display().to_string())
+            .fact("files", other.path.display().to_string())
+            .fix("name the folder above them, whose structure is kept"));
+    }
+    Ok(targets.into_iter().map(Some).collect())
+}
+
+fn source(
+    session: &Session,
+    args: &DecryptArgs,
+    subject: &Subject,
+) -> Result<Source, CommandError> {
+    let source = Source::at(session, &subject.path)?;
+    Ok(source.declared_as(args.input_type))
+}
+
+fn open(
+    session: &Session,
+    args: &DecryptArgs,
+    keys: &Keys,
+    subject: &Subject,
+    target: Option<&Path>,
+) -> Result<Done, CommandError> {
+    let source = source(session, args, subject)?;
+    if subject.was_found && !is_sealed(&source) {
+        return Ok(Done::PassedOver);
+    }
+    let text = source.open_any(session, keys)?.text();
+    match target {
+        Some(target) => write(session, target, &text),
+        None => replace(session, source, &text),
     }
 }
 
-fn write(session: &Session, target: &Path, text: &Secret) -> Result<(), CommandError> {
-    if session.globals.dry_run {
-        session
-            .ui
-            .status(&format!("would write {}", target.display()));
+fn write(session: &Session, target: &Path, text: &Secret) -> Result<Done, CommandError> {
+    if !session.globals.dry_run {
+        file::create_copy(target, text, file::PRIVATE)?;
+    }
+    Ok(Done::Written(target.to_owned()))
+}
+
+fn replace(session: &Session, source: Source, text: &Secret) -> Result<Done, CommandError> {
+    let Some(original) = &source.original else {
+        return Err(CommandError::usage("standard input cannot be replaced"));
+    };
+    if !session.globals.dry_run {
+        file::replace(original, text)?;
+    }
+    Ok(Done::InPlace(source.shown))
+}
+
+fn may_replace(session: &Session) -> Result<(), CommandError> {
+    if session.globals.yes {
         return Ok(());
     }
-    file::create(target, text, file::PRIVATE)?;
-    session
-        .ui
-        .done(&format!("wrote {} (0600)", target.display()));
-    Ok(())
+    Err(CommandError::new(
+        "E0403",
+        Exit::Usage,
+        "refusing to write plaintext over a sealed file",
+    )
+    .why("whoever commits it publishes every value")
+    .fix("add --yes, or use: sealctl edit"))
 }
 
-fn in_place(session: &mut Session, args: &DecryptArgs) -> Result<Outcome, CommandError> {
-    if !session.globals.yes {
-        return Err(CommandError::new(
-            "E0403",
-            Exit::Usage,
-            "refusing to write plaintext over a sealed file",
-        )
-        .why("whoever commits it publishes every value")
-        .fix("add --yes, or use: sealctl edit"));
-    }
-    let mut opened = Vec::new();
-    for path in &args.files {
-        let source = Source::at(session, path)?;
-        let text = source.open(session)?.opened.text();
-        opened.push((source, text));
-    }
-    for (source, text) in opened {
-        let Some(original) = &source.original else {
-            return Err(CommandError::usage("standard input cannot be replaced"));
-        };
-        if !session.globals.dry_run {
-            file::replace(original, &text)?;
+/// Says what was done, and all that failed.
+fn conclude(
+    session: &Session,
+    args: &DecryptArgs,
+    results: Vec<Result<Done, CommandError>>,
+) -> Result<Outcome, CommandError> {
+    let (mut written, mut replaced, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(Done::Written(target)) => written.push(target),
+            Ok(Done::InPlace(shown)) => replaced.push(shown),
+            Ok(Done::PassedOver) => {}
+            Err(error) => failed.push(error),
         }
-        session
-            .ui
-            .warn(&format!("{} is plaintext now", source.shown));
-        session
-            .ui
-            .next(&format!("sealctl encrypt {}", source.shown));
     }
-    Ok(Outcome::Done)
+    say_written(session, args, &written);
+    say_replaced(session, &replaced);
+    let done = written.len() + replaced.len();
+    match failed.len() {
+        0 if done == 0 => Err(CommandError::usage("no sealed file there")),
+        0 => Ok(Outcome::Done),
+        1 if done == 0 => Err(failed.remove(0)),
+        count => Err(summary(session, &failed, count + done)),
+    }
+}
+
+/// One error for all that were shown. Its exit code is theirs, where they agree.
+fn summary(session: &Session, failed: &[CommandError], of: usize) -> CommandError {
+    for error in failed {
+        session.ui.error(error);
+    }
+    let first = failed.first().map_or(Exit::Failure, CommandError::exit);
+    let exit = match failed.iter().all(|error| error.exit() == first) {
+        true => first,
+        false => Exit::Failure,
+    };
+    let what = format!("{} of {of} files were not opened", failed.len());
+    CommandError::new("E0134", exit, what).why("each has its reason above; the others are done")
+}
+
+fn say_written(session: &Session, args: &DecryptArgs, written: &[PathBuf]) {
+    let dry = session.globals.dry_run;
+    let say = |what: &str| match dry {
+        true => session.ui.status(&format!("would write {what}")),
+        false => session.ui.done(&format!("wrote {what} (0600)")),
+    };
+    match &args.out {
+        Some(out) if written.len() > MANY => {
+            say(&format!("{} files into {}", written.len(), out.display()));
+        }
+        _ => {
+            for target in written {
+                say(&target.display().to_string());
+            }
+        }
+    }
+}
+
+fn say_replaced(session: &Session, replaced: &[String]) {
+    if replaced.len() > MANY {
+        let what = format!("{} files are plaintext now", replaced.len());
+        session.ui.warn(&what);
+        session.ui.next("sealctl encrypt FILE…");
+        return;
+    }
+    for shown in replaced {
+        session.ui.warn(&format!("{shown} is plaintext now"));
+        session.ui.next(&format!("sealctl encrypt {shown}"));
+    }
 }

@@ -202,7 +202,7 @@ fn save(
     let tree = store::check_plain(session, source, plain)?;
     let change = Change::Text { opened, plain };
     let written = store::seal_again(session, source, opened.sealed(), &change)?;
-    let revision = store::save(session, source, &written)?;
+    let revision = store::save(session, source, &written.sealed)?;
     let summary = summary(opened.tree(), &tree);
     session
         .ui

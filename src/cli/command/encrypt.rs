@@ -4,24 +4,28 @@
 //! clear is sealed, and what was changed by hand without sealing is shown and asked for.
 
 mod changes;
+mod other;
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::document::{Known, Source};
+use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
+use crate::cli::keys::Keys;
 use crate::cli::mask::Mask;
 use crate::cli::project::Project;
 use crate::cli::readers::{self, Reader};
+use crate::cli::ui::asker::Terminal;
 use crate::cli::{Outcome, Session, store};
 use crate::clock::{Clock as _, SystemClock};
 use crate::crypto::value::is_encrypted;
-use crate::crypto::{DataKey, Recipient};
+use crate::crypto::{Asking, DataKey, KeyKind, Recipient};
+use crate::format::Format;
 use crate::secret::Secret;
-use crate::sops::{self, Edit, Partly, Rule, Sealed};
+use crate::sops::{self, Edit, Partly, Sealed};
 use crate::tree::{Map, Node, Path as TreePath};
-use crate::trust::{self, Change, Verdict, Written};
+use crate::trust::{self, Change, Verdict};
 
 /// Seal files in place
 ///
@@ -36,6 +40,9 @@ pub(crate) struct EncryptArgs {
     /// Files, or - for standard input (default: every document with plaintext)
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Format of a file whose name does not say it: yaml, json, dotenv, ini, binary
+    #[arg(long, value_name = "FORMAT", value_parser = super::format_word)]
+    input_type: Option<Format>,
     /// Seal for this key; repeat for several
     #[arg(short, long, value_name = "KEY")]
     recipient: Vec<String>,
@@ -48,7 +55,7 @@ pub(crate) struct EncryptArgs {
 struct Sealing {
     source: Source,
     /// `None` when there was nothing to seal.
-    written: Option<Written>,
+    sealed: Option<Sealed>,
     /// Names of what was sealed.
     names: Vec<String>,
     /// Who can open it.
@@ -62,7 +69,10 @@ pub(crate) fn run(session: &mut Session, args: &EncryptArgs) -> Result<Outcome, 
         [] => with_plaintext(session)?,
         files => files
             .iter()
-            .map(|path| Source::at(session, path))
+            .map(|path| {
+                let source = Source::at(session, path)?;
+                Ok(source.declared_as(args.input_type))
+            })
             .collect::<Result<Vec<_>, CommandError>>()?,
     };
     let to_stdout = |source: &Source| args.stdout || source.original.is_none();
@@ -72,19 +82,17 @@ pub(crate) fn run(session: &mut Session, args: &EncryptArgs) -> Result<Outcome, 
         );
     }
     // All of them are sealed before the first one is written.
+    let keys = Keys::new(session);
     let sealings = sources
         .into_iter()
-        .map(|source| seal(session, source, &given))
+        .map(|source| seal(session, source, &given, &keys))
         .collect::<Result<Vec<_>, CommandError>>()?;
     let mut outcome = Outcome::Unchanged;
     for sealing in &sealings {
         if to_stdout(&sealing.source) {
             let unchanged = &sealing.source.text;
-            let text = sealing
-                .written
-                .as_ref()
-                .map(|written| written.text.as_bytes());
-            session.ui.data(text.unwrap_or_else(|| unchanged.expose()));
+            let text = sealing.sealed.as_ref().map_or(unchanged, Sealed::text);
+            session.ui.data(text.expose());
             outcome = Outcome::Done;
         } else if report(session, sealing)? == Outcome::Done {
             outcome = Outcome::Done;
@@ -103,7 +111,9 @@ pub(crate) fn run(session: &mut Session, args: &EncryptArgs) -> Result<Outcome, 
 
 fn recipients(given: &[String]) -> Result<Vec<Recipient>, CommandError> {
     let parse = |text: &String| {
-        Recipient::x25519(text).map_err(|invalid| {
+        let parsed = text.trim().parse::<Recipient>();
+        let parsed = parsed.map(|recipient| recipient.asking(&Asking::new(Terminal)));
+        parsed.map_err(|invalid| {
             // The text is not shown: it may be a private key in the wrong place.
             CommandError::usage(format!("a value of --recipient is {invalid}"))
         })
@@ -135,7 +145,22 @@ fn with_plaintext(session: &Session) -> Result<Vec<Source>, CommandError> {
     Ok(found)
 }
 
-fn seal(session: &Session, source: Source, given: &[Recipient]) -> Result<Sealing, CommandError> {
+fn seal(
+    session: &Session,
+    source: Source,
+    given: &[Recipient],
+    keys: &Keys,
+) -> Result<Sealing, CommandError> {
+    if !source.is_document() {
+        return other::seal(session, source, given, keys);
+    }
+    if given.iter().any(|one| one.kind() != KeyKind::X25519) {
+        let what = format!(
+            "{} is a document; seald opens X25519 keys only",
+            source.shown
+        );
+        return Err(CommandError::usage(what).fix("give recipients age1… of age-keygen"));
+    }
     if source.home.is_some() && !given.is_empty() {
         return Err(
             CommandError::usage("-r is for files outside a project").why(format!(
@@ -145,14 +170,12 @@ fn seal(session: &Session, source: Source, given: &[Recipient]) -> Result<Sealin
         );
     }
     if source.looks_sealed() {
-        return again(session, source);
+        let sealed = source.parse()?;
+        return again(session, source, sealed, keys);
     }
     let tree = store::parse_plain(&source.shown, &source.text)?;
     refuse_ciphertext(&source, &tree)?;
-    if source.home.is_some() || store::is_document(&tree) {
-        return first(session, source, &tree, given);
-    }
-    other(source, &tree, given)
+    first(session, source, &tree, given)
 }
 
 /// A file with ciphertext and without `sops` block is the rest of a sealed one.
@@ -215,64 +238,26 @@ fn first(
     let readers = shown_readers(&readers, given);
     Ok(Sealing {
         source,
-        written: Some(written),
+        sealed: Some(written.sealed),
         names,
         readers,
     })
 }
 
-/// Any other YAML file: as `sops encrypt` does it.
-fn other(source: Source, tree: &Map, given: &[Recipient]) -> Result<Sealing, CommandError> {
-    if given.is_empty() {
-        let what = format!("nobody to seal {} for", source.shown);
-        return Err(CommandError::usage(what)
-            .why("it is no document of a project, whose readers are in keys/<env>/")
-            .fix(format!("sealctl encrypt -r age1… {}", source.shown)));
-    }
-    let now = SystemClock.now().wall;
-    let draft = sops::seal(
-        source.format()?,
-        &source.text,
-        given,
-        &Rule::fallback(),
-        now,
-    )
-    .map_err(|error| store::write_error(&source.shown, &error.into()))?;
-    let text = draft
-        .sealed
-        .text()
-        .expose_text()
-        .unwrap_or_default()
-        .to_owned();
-    let written = Written {
-        text,
-        sealed: draft.sealed,
-        key: draft.key,
-    };
-    let mut names = Vec::new();
-    each_leaf(tree, &mut String::new(), &mut |path, _| {
-        names.push(path.to_owned());
-    });
-    Ok(Sealing {
-        source,
-        written: Some(written),
-        names,
-        readers: shown_readers(&[], given),
-    })
-}
-
-/// A document that is sealed already: seals what was typed since.
-fn again(session: &Session, source: Source) -> Result<Sealing, CommandError> {
-    let sealed = source.parse()?;
+/// A file that is sealed already: seals what was typed since.
+fn again(
+    session: &Session,
+    source: Source,
+    sealed: Sealed,
+    keys: &Keys,
+) -> Result<Sealing, CommandError> {
     let readers = source.readers_of_file(&sealed);
-    let recipients: Vec<String> = sealed.recipients().map(ToOwned::to_owned).collect();
-    let known = Known::collect(session, &recipients);
-    let key = source.unlock_with(session, &sealed, &known)?;
+    let key = keys.unlock(session, &source, &sealed)?;
     let former = sealed.clone();
     let partly = sealed
         .open_partly(&key)
         .map_err(|error| source.open_error(&error))?;
-    let is_document = store::is_document(former.tree());
+    let is_document = source.is_document();
     let verdict = trust::verify(&former, &key);
     let is_sealed = !is_document || matches!(verdict, Verdict::Valid { .. });
     // Going back to an older version is a change too; a cluster refuses it under its old number.
@@ -286,7 +271,7 @@ fn again(session: &Session, source: Source) -> Result<Sealing, CommandError> {
     if partly.plain.is_empty() && partly.mac.is_ok() && is_sealed && !is_reverted {
         return Ok(Sealing {
             source,
-            written: None,
+            sealed: None,
             names: Vec::new(),
             readers,
         });
@@ -295,7 +280,7 @@ fn again(session: &Session, source: Source) -> Result<Sealing, CommandError> {
     let is_altered = || verdict == Verdict::Invalid && !fits_without_typed(&former, &partly, &key);
     if partly.mac.is_err() || is_altered() {
         let mask = Mask::new(&key, session.ui.symbols());
-        changes::accept(session, &source, &partly, &known.identities, &mask)?;
+        changes::accept(session, &source, &partly, keys, &mask)?;
     }
     let plain = partly.opened.text();
     if is_document {
@@ -306,10 +291,10 @@ fn again(session: &Session, source: Source) -> Result<Sealing, CommandError> {
         .iter()
         .map(|(path, _)| last_key(path))
         .collect();
-    let written = renew(session, &source, &former, &partly, &plain, is_document)?;
+    let sealed = renew(session, &source, &former, &partly, &plain, is_document)?;
     Ok(Sealing {
         source,
-        written: Some(written),
+        sealed: Some(sealed),
         names,
         readers,
     })
@@ -342,9 +327,9 @@ fn renew(
     partly: &Partly,
     plain: &Secret,
     is_document: bool,
-) -> Result<Written, CommandError> {
+) -> Result<Sealed, CommandError> {
     if is_document {
-        return store::seal_again(
+        let written = store::seal_again(
             session,
             source,
             former,
@@ -352,35 +337,27 @@ fn renew(
                 opened: &partly.opened,
                 plain,
             },
-        );
+        )?;
+        return Ok(written.sealed);
     }
-    let draft = partly
-        .opened
-        .reseal(plain, SystemClock.now().wall)
-        .map_err(|error| store::write_error(&source.shown, &error.into()))?;
-    let text = draft
-        .sealed
-        .text()
-        .expose_text()
-        .unwrap_or_default()
-        .to_owned();
-    Ok(Written {
-        text,
-        sealed: draft.sealed,
-        key: draft.key,
-    })
+    let now = SystemClock.now().wall;
+    let draft = partly.opened.reseal(plain, now);
+    let draft = draft.and_then(|draft| trust::renew(draft, former, now));
+    draft
+        .map(|draft| draft.sealed)
+        .map_err(|error| store::write_error(&source.shown, &error.into()))
 }
 
 fn report(session: &Session, sealing: &Sealing) -> Result<Outcome, CommandError> {
     let shown = &sealing.source.shown;
-    let Some(written) = &sealing.written else {
-        let sealed = sealing.source.parse()?;
+    let Some(sealed) = &sealing.sealed else {
+        let sealed = sealing.source.read()?;
         readers::warn_of_difference(session, &sealing.source, &sealed);
         session.ui.same(&format!("{shown} is sealed throughout"));
         return Ok(Outcome::Unchanged);
     };
-    let revision = store::save(session, &sealing.source, written)?;
-    let names = sealing.names.join(", ");
+    let revision = store::save(session, &sealing.source, sealed)?;
+    let names = listed(&sealing.names);
     let would = if session.globals.dry_run {
         "would be "
     } else {
@@ -391,7 +368,7 @@ fn report(session: &Session, sealing: &Sealing) -> Result<Outcome, CommandError>
         1 => format!("1 value {would}sealed ({names})"),
         count => format!("{count} values {would}sealed ({names})"),
     };
-    let counter = match trust::revision(&written.sealed) {
+    let counter = match trust::revision(sealed) {
         Some(_) => format!("; revision {revision}"),
         None => String::new(),
     };
@@ -400,6 +377,15 @@ fn report(session: &Session, sealing: &Sealing) -> Result<Outcome, CommandError>
         .ui
         .done(&format!("{shown}: {what} for {readers}{counter}"));
     Ok(Outcome::Done)
+}
+
+/// The names of what was sealed, cut where nobody would read on.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 8;
+    match names.get(..MOST) {
+        Some(first) if names.len() > MOST => format!("{}, …", first.join(", ")),
+        _ => names.join(", "),
+    }
 }
 
 fn last_key(path: &TreePath) -> String {

@@ -88,7 +88,7 @@ pub(crate) fn run(session: &mut Session, args: &SetArgs) -> Result<Outcome, Comm
             session.ui.same(&format!("{}: unchanged", source.shown));
             continue;
         };
-        let revision = store::save(session, source, written)?;
+        let revision = store::save(session, source, &written.sealed)?;
         let would = if session.globals.dry_run {
             "would be "
         } else {

@@ -40,7 +40,7 @@ pub(crate) fn run(session: &mut Session, args: &UnsetArgs) -> Result<Outcome, Co
             session.ui.same(&format!("{}: absent", source.shown));
             continue;
         };
-        let revision = store::save(session, source, written)?;
+        let revision = store::save(session, source, &written.sealed)?;
         let would = if session.globals.dry_run {
             "would be "
         } else {

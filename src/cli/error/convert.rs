@@ -1,6 +1,7 @@
 //! Errors of the modules as errors of a command: the one place where hints are born.
 
 use super::{CommandError, Exit};
+use crate::cli::configuration::Unusable;
 use crate::file::FileError;
 
 impl From<FileError> for CommandError {
@@ -16,5 +17,11 @@ impl From<FileError> for CommandError {
             FileError::TooLarge { .. } => Self::new("E0534", Exit::Failure, what),
             FileError::Io { .. } => Self::new("E0530", Exit::Failure, what),
         }
+    }
+}
+
+impl From<Unusable> for CommandError {
+    fn from(error: Unusable) -> Self {
+        Self::new("E0127", Exit::Failure, error.0).why("nothing was written")
     }
 }

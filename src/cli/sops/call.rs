@@ -1,20 +1,19 @@
 //! One call: its flags, its file, its formats. What every command needs before it begins.
 
-use std::ffi::{OsStr, OsString};
-use std::path::{Component, Path, PathBuf};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use super::failure::{Exit, Failure, go_words};
 use super::flags::Parsed;
-use super::settings::Settings;
 use super::{edit, encrypt, exec, groups, open, rotate, set, status, updatekeys};
+use crate::cli::configuration::Configuration;
 use crate::cli::environ::Environ;
 use crate::cli::ui::Ui;
 use crate::file;
 use crate::format::{Format, Layout};
 use crate::secret::Secret;
 
-/// No cap: SOPS has none.
-pub(super) const LONGEST: u64 = u64::MAX - 1;
+pub(super) use crate::cli::configuration::{LONGEST, absolute};
 
 /// What a command is handed.
 pub(super) struct Call<'a> {
@@ -122,6 +121,18 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// The configuration: `--config`, `SOPS_CONFIG`, or the nearest one from the working directory upwards.
+    ///
+    /// # Errors
+    /// When the one that is named is not there, or the one that is there cannot be read.
+    pub(super) fn configuration(&self) -> Result<Configuration, Failure> {
+        let found = match self.globals.raw("config") {
+            Some(path) => Configuration::at(PathBuf::from(path)),
+            None => Configuration::above(Path::new("."), |said| self.warn(said)),
+        };
+        Ok(found?)
+    }
+
     /// Says something that is no failure.
     pub(super) fn warn(&self, text: &str) {
         self.ui.status(&format!("warning: {text}"));
@@ -135,7 +146,7 @@ impl<'a> Call<'a> {
         let Some(first) = self.own.arguments.first() else {
             return Err(Failure::new(Exit::NoFile, "Error: no file specified"));
         };
-        absolute(first)
+        Ok(absolute(first)?)
     }
 
     /// Warns about words that nobody reads.
@@ -202,14 +213,14 @@ impl<'a> Call<'a> {
     /// When the working directory is gone.
     pub(super) fn name(&self, input: &Input) -> Result<PathBuf, Failure> {
         match (self.own.raw("filename-override"), input) {
-            (Some(name), _) => absolute(name),
+            (Some(name), _) => Ok(absolute(name)?),
             (None, Input::File(path)) => Ok(path.clone()),
             (None, Input::Stdin) => Ok(PathBuf::new()),
         }
     }
 
     /// The formats for a file called `name`.
-    pub(super) fn stores(&self, name: &Path, settings: &Settings) -> Stores {
+    pub(super) fn stores(&self, name: &Path, settings: &Configuration) -> Stores {
         let by_name = || Format::of_file_name(&name.to_string_lossy());
         let by_flag = |flag: &str| {
             let word = self.own.text(flag)?;
@@ -286,28 +297,6 @@ pub(super) fn read(input: &Input) -> Result<Secret, Failure> {
             })
         }
     }
-}
-
-/// `path` from the root, without `.` and `..`, links not followed.
-pub(super) fn absolute(path: &OsStr) -> Result<PathBuf, Failure> {
-    let path = Path::new(path);
-    let base = if path.is_absolute() {
-        PathBuf::new()
-    } else {
-        std::env::current_dir()
-            .map_err(|error| Failure::generic(format!("no working directory: {error}")))?
-    };
-    let mut clean = PathBuf::from("/");
-    for part in base.join(path).components() {
-        match part {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => {
-                clean.pop();
-            }
-            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
-        }
-    }
-    Ok(clean)
 }
 
 /// Whoever mistypes a command does not want a new file of that name.

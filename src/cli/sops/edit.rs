@@ -10,7 +10,6 @@ use std::process::Command;
 use super::call::{Call, Input, Stores};
 use super::engine::{self, NewFile};
 use super::failure::{Exit, Failure};
-use super::settings::Settings;
 use super::{child, encrypt, open, output};
 use crate::cli::editor::{self, NoEditor};
 use crate::file::{self, Scratch};
@@ -32,7 +31,7 @@ const EXAMPLE: &str = r#"{
 pub(super) fn edit(call: &mut Call<'_>) -> Result<(), Failure> {
     call.warn_of_unread(1);
     let file = call.file()?;
-    let settings = Settings::load(call)?;
+    let settings = call.configuration()?;
     let stores = call.stores(&file, &settings);
     if super::call::exists(&file) {
         existing(call, &file, &stores)

@@ -3,8 +3,8 @@
 use super::call::{Call, Input};
 use super::engine::{self, NewFile};
 use super::failure::{Exit, Failure};
-use super::settings::Settings;
 use super::{output, unlock};
+use crate::cli::configuration::Configuration;
 use crate::format::Format;
 use std::path::Path;
 
@@ -16,7 +16,7 @@ pub(super) fn encrypt(call: &mut Call<'_>) -> Result<(), Failure> {
         let text = "Error: must specify --filename-override when reading from stdin";
         return Err(Failure::new(Exit::Conflict, text));
     }
-    let settings = Settings::load(call)?;
+    let settings = call.configuration()?;
     let name = call.name(&input)?;
     let stores = call.stores(&name, &settings);
     let new = new_file(call, &settings, &name)?;
@@ -34,7 +34,7 @@ pub(super) fn encrypt(call: &mut Call<'_>) -> Result<(), Failure> {
 /// Without keys, without a fitting rule, or where flags exclude each other.
 pub(super) fn new_file(
     call: &Call<'_>,
-    settings: &Settings,
+    settings: &Configuration,
     name: &Path,
 ) -> Result<NewFile, Failure> {
     let config = settings.rule_for(name)?;
@@ -47,7 +47,7 @@ pub(super) fn new_file(
 }
 
 /// Whether somebody chose a selection rule.
-fn is_chosen(call: &Call<'_>, settings: &Settings, name: &Path) -> bool {
+fn is_chosen(call: &Call<'_>, settings: &Configuration, name: &Path) -> bool {
     let typed = call.own.typed();
     let by_flag = typed
         .iter()

@@ -11,7 +11,6 @@ use nix::unistd::User;
 use super::call::{Call, Input};
 use super::engine::{self, MacPolicy};
 use super::failure::{Exit, Failure};
-use super::settings::Settings;
 use super::{child, output};
 use crate::file::{self, FileError, Scratch};
 use crate::format::Format;
@@ -53,7 +52,7 @@ pub(super) fn with_variables(call: &mut Call<'_>) -> Result<(), Failure> {
             "Error: The --same-process flag cannot be used with --background",
         ));
     }
-    let settings = Settings::load(call)?;
+    let settings = call.configuration()?;
     let stores = call.stores(&subject.file, &settings);
     let opened = subject.open(call, stores.input)?;
     let mut command = shell(&subject.command);
@@ -101,7 +100,7 @@ fn variables(opened: &Opened) -> Result<Vec<(OsString, OsString)>, Failure> {
 pub(super) fn with_file(call: &mut Call<'_>) -> Result<(), Failure> {
     let subject = Subject::new(call)?;
     let in_background = background(call, "exec-file");
-    let settings = Settings::load(call)?;
+    let settings = call.configuration()?;
     let stores = call.stores(&subject.file, &settings);
     let name = call.own.raw("filename").unwrap_or("tmp-file".as_ref());
     let name = PathBuf::from(name);

@@ -2,10 +2,12 @@
 //!
 //! The numbers are those of SOPS, not of sealctl. No text here holds a value.
 
-use std::ffi::OsStr;
 use std::path::Path;
 
+use crate::cli::configuration::Unusable;
 use crate::file::FileError;
+
+pub(super) use crate::cli::configuration::go_words;
 
 /// Exit code of SOPS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,20 +100,8 @@ impl Failure {
     }
 }
 
-/// An error of the file system in the words of Go: `open a.yaml: no such file or directory`.
-pub(super) fn go_words(shown: &OsStr, error: &FileError) -> String {
-    let FileError::Io { source, .. } = error else {
-        return error.to_string();
-    };
-    let text = source.to_string();
-    let reason = match text.split_once(" (os error") {
-        Some((words, _)) => words.to_lowercase(),
-        None => text,
-    };
-    let verb = if source.kind() == std::io::ErrorKind::IsADirectory {
-        "read"
-    } else {
-        "open"
-    };
-    format!("{verb} {}: {reason}", shown.display())
+impl From<Unusable> for Failure {
+    fn from(error: Unusable) -> Self {
+        Self::generic(error.0)
+    }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::call::{Call, Input};
 use super::engine;
 use super::failure::Failure;
-use super::settings::Settings;
 use super::{output, unlock};
+use crate::cli::recipients;
 use crate::sops::{Readers, Sealed};
 
 /// Key services of flags whose keys cannot be written.
@@ -33,8 +33,8 @@ pub(super) fn add(call: &mut Call<'_>) -> Result<(), Failure> {
     }
     let mut group = Vec::new();
     for text in call.own.texts("age") {
-        for key in unlock::listed("age", &text) {
-            group.push(unlock::recipient(&key)?);
+        for key in recipients::listed("age", &text) {
+            group.push(recipients::recipient(&key)?);
         }
     }
     if group.is_empty() {
@@ -92,7 +92,7 @@ fn regroup(
     change: impl FnOnce(&mut Readers) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let file = PathBuf::from(call.own.raw("file").unwrap_or_default());
-    let settings = Settings::load(call)?;
+    let settings = call.configuration()?;
     let stores = call.stores(&file, &settings);
     let input = Input::File(file.clone());
     let loaded = output::load(&input)?;

@@ -5,7 +5,6 @@ use super::engine::{self, MacPolicy};
 use super::failure::{Exit, Failure};
 use super::output;
 use super::path;
-use super::settings::Settings;
 use crate::format::{self, Format};
 use crate::secret::Secret;
 use crate::sops::Opened;
@@ -15,7 +14,7 @@ use crate::tree::{Kind, Map, Node, Path, Step};
 pub(super) fn decrypt(call: &mut Call<'_>) -> Result<(), Failure> {
     let input = call.input()?;
     call.check_output(&input)?;
-    let settings = Settings::load(call)?;
+    let settings = call.configuration()?;
     let name = call.name(&input)?;
     let stores = call.stores(&name, &settings);
     let extract = call.own.text("extract");

@@ -3,8 +3,8 @@
 use super::call::Call;
 use super::engine::{self, MacPolicy};
 use super::failure::Failure;
-use super::settings::Settings;
 use super::{open, output, unlock};
+use crate::cli::recipients;
 use crate::sops::{Readers, Sealed};
 
 /// Key services of the flags `--add-…` and `--rm-…` that are not age.
@@ -26,7 +26,7 @@ pub(super) fn rotate(call: &mut Call<'_>) -> Result<(), Failure> {
     }
     let input = super::call::Input::File(file);
     call.check_output(&input)?;
-    let settings = Settings::load(call)?;
+    let settings = call.configuration()?;
     let name = call.name(&input)?;
     let stores = call.stores(&name, &settings);
     let loaded = output::load(&input)?;
@@ -79,12 +79,12 @@ fn readers(call: &Call<'_>, sealed: &Sealed) -> Result<Readers, Failure> {
             )));
         }
     }
-    let names = |flag: &str| unlock::listed("age", &call.own.text(flag).unwrap_or_default());
+    let names = |flag: &str| recipients::listed("age", &call.own.text(flag).unwrap_or_default());
     let mut readers = unlock::readers_of(sealed)?;
     let added = names("add-age");
     let added = added
         .iter()
-        .map(unlock::recipient)
+        .map(recipients::recipient)
         .collect::<Result<Vec<_>, _>>()?;
     let removed = names("rm-age");
     for group in &mut readers.groups {

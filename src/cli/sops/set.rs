@@ -5,7 +5,6 @@ use std::path::{Path as FilePath, PathBuf};
 use super::call::{Call, LONGEST};
 use super::engine;
 use super::failure::{Exit, Failure, go_words};
-use super::settings::Settings;
 use super::value::{self, NotAValue};
 use super::{open, output, path};
 use crate::file;
@@ -177,7 +176,7 @@ fn change(
     file: &FilePath,
     choose: impl FnOnce(&Opened) -> Result<Option<Edit>, Failure>,
 ) -> Result<(), Failure> {
-    let settings = Settings::load(call)?;
+    let settings = call.configuration()?;
     let stores = call.stores(file, &settings);
     let input = super::call::Input::File(file.to_owned());
     let loaded = output::load(&input)?;

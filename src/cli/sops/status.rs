@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use super::call::{Call, LONGEST};
 use super::engine;
 use super::failure::{Exit, Failure, go_words};
-use super::settings::Settings;
 use crate::file;
 use crate::format::Format;
 use crate::sops::{ReadError, Sealed};
@@ -16,7 +15,7 @@ pub(super) fn filestatus(call: &mut Call<'_>) -> Result<(), Failure> {
         return Err(Failure::new(Exit::NoFile, "Error: no file specified"));
     };
     call.warn_of_unread(1);
-    let settings = Settings::load(call)?;
+    let settings = call.configuration()?;
     let input = call.stores(&file, &settings).input;
     let cannot = |why: &str| {
         Failure::generic(format!(

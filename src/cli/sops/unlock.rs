@@ -1,11 +1,12 @@
 //! The keys of a call: identities of this user, and recipients from flags and configuration.
 
-use super::asker::Terminal;
 use super::call::Call;
 use super::engine;
 use super::failure::{Exit, Failure};
+use crate::cli::recipients::{self, listed, recipient};
+use crate::cli::ui::asker::Terminal;
 use crate::crypto::mac::Coverage;
-use crate::crypto::{Asking, DataKey, InvalidKey, Recipient};
+use crate::crypto::{Asking, DataKey};
 use crate::keyring::{Keyring, Sources};
 use crate::sops::config::{CreationRule, MasterKey};
 use crate::sops::{Readers, Rule, Sealed};
@@ -60,18 +61,14 @@ pub(super) fn readers(call: &Call<'_>, rule: Option<&CreationRule>) -> Result<Re
     let threshold = call.own.number("shamir-secret-sharing-threshold");
     let typed = typed_keys(call);
     if !typed.is_empty() {
-        return to_readers(vec![typed], threshold.unwrap_or(0));
+        return Ok(recipients::readers(vec![typed], threshold.unwrap_or(0))?);
     }
     let Some(rule) = rule else {
         return Err(Failure::generic(
             "config file not found, or has no creation rules, and no keys provided through command line options",
         ));
     };
-    let groups = rule
-        .groups()
-        .map_err(|error| Failure::generic(error.to_string()))?;
-    let threshold = threshold.filter(|number| *number != 0);
-    to_readers(groups, threshold.unwrap_or(rule.threshold))
+    Ok(recipients::of_rule(rule, threshold)?)
 }
 
 fn typed_keys(call: &Call<'_>) -> Vec<MasterKey> {
@@ -82,75 +79,6 @@ fn typed_keys(call: &Call<'_>) -> Vec<MasterKey> {
         }
     }
     keys
-}
-
-/// The keys of a text with commas.
-pub(super) fn listed(service: &'static str, text: &str) -> Vec<MasterKey> {
-    let names = text.split(',').map(str::trim);
-    names
-        .filter(|name| !name.is_empty())
-        .map(|name| MasterKey {
-            service,
-            name: name.to_owned(),
-        })
-        .collect()
-}
-
-/// Groups of master keys as readers.
-///
-/// # Errors
-/// For an empty group, a recipient that is none, a key of a service that cannot be written, and an
-/// impossible threshold.
-pub(super) fn to_readers(groups: Vec<Vec<MasterKey>>, threshold: i64) -> Result<Readers, Failure> {
-    let several = groups.len() > 1;
-    let groups = groups
-        .into_iter()
-        .map(|group| group.iter().map(recipient).collect())
-        .collect::<Result<Vec<Vec<Recipient>>, Failure>>()?;
-    if groups.iter().any(Vec::is_empty) {
-        return Err(Failure::generic(
-            "Could not generate data key: [empty key group provided]",
-        ));
-    }
-    let threshold = match threshold {
-        _ if !several => None,
-        0 => None,
-        number => Some(checked(number, groups.len())?),
-    };
-    Ok(Readers { groups, threshold })
-}
-
-fn checked(threshold: i64, groups: usize) -> Result<usize, Failure> {
-    let why = match usize::try_from(threshold) {
-        Ok(number) if number > groups => "parts cannot be less than threshold",
-        Ok(number) if number >= 2 => return Ok(number),
-        _ => "threshold must be at least 2",
-    };
-    Err(Failure::generic(format!(
-        "Could not generate data key: [could not split data key into parts for Shamir: {why}]"
-    )))
-}
-
-/// The recipient that a master key names.
-pub(super) fn recipient(key: &MasterKey) -> Result<Recipient, Failure> {
-    if key.service != "age" {
-        return Err(Failure::generic(format!(
-            "Could not generate data key: [failed to encrypt new data key with master key \"{}\": keys of {} are kept, but not written by sealctl]",
-            key.name, key.service
-        )));
-    }
-    let parsed = key.name.parse::<Recipient>();
-    let parsed = parsed.map(|recipient| recipient.asking(&Asking::new(Terminal)));
-    parsed.map_err(|error| {
-        let shown = match error {
-            // Whoever sees this message must not see the key.
-            InvalidKey::PrivateKey => String::new(),
-            _ => format!(" \"{}\"", key.name),
-        };
-        Failure::generic(format!(
-            "failed to parse input as age public key: malformed recipient{shown}: {error}"
-        ))
-    })
 }
 
 /// The selection rule of a new file: of the flags, else of the configuration, else the one that SOPS

@@ -6,8 +6,9 @@ use std::path::Path;
 use super::call::{Call, Input, absolute};
 use super::engine;
 use super::failure::{Failure, go_words};
-use super::settings::Settings;
 use super::{output, unlock};
+use crate::cli::configuration::Configuration;
+use crate::cli::recipients;
 use crate::file::{self, Kind};
 use crate::format::Format;
 use crate::sops::Sealed;
@@ -15,7 +16,7 @@ use crate::sops::config::MasterKey;
 
 /// `updatekeys`.
 pub(super) fn updatekeys(call: &mut Call<'_>) -> Result<(), Failure> {
-    let settings = Settings::load(call)?;
+    let settings = call.configuration()?;
     if settings.path().is_none() {
         return Err(Failure::generic("config file not found"));
     }
@@ -31,7 +32,9 @@ pub(super) fn updatekeys(call: &mut Call<'_>) -> Result<(), Failure> {
     }
     let mut failed = 0;
     for file in &files {
-        let done = absolute(file).and_then(|file| update(call, &settings, &file));
+        let done = absolute(file)
+            .map_err(Failure::from)
+            .and_then(|file| update(call, &settings, &file));
         if let Err(failure) = done {
             call.ui.status(failure.text());
             failed += 1;
@@ -43,7 +46,7 @@ pub(super) fn updatekeys(call: &mut Call<'_>) -> Result<(), Failure> {
     }
 }
 
-fn update(call: &mut Call<'_>, settings: &Settings, file: &Path) -> Result<(), Failure> {
+fn update(call: &mut Call<'_>, settings: &Configuration, file: &Path) -> Result<(), Failure> {
     let shown = file.display();
     match file::kind(file) {
         None => {
@@ -88,7 +91,7 @@ fn update(call: &mut Call<'_>, settings: &Settings, file: &Path) -> Result<(), F
     let kept = sealed.metadata().threshold.filter(|_| present.len() > 1);
     let threshold = kept.and_then(|number| i64::try_from(number).ok());
     let (wanted, dropped) = without_foreign(&sealed, wanted)?;
-    let readers = unlock::to_readers(wanted, threshold.unwrap_or(0))?;
+    let readers = recipients::readers(wanted, threshold.unwrap_or(0))?;
     let key = unlock::data_key(call, &sealed)?;
     let draft = engine::rewrap(&sealed, &key, &readers, &dropped, file)?;
     output::replace(file, &loaded, draft.sealed.text())?;
@@ -124,7 +127,7 @@ fn without_foreign(
             kind => present.contains(&kind),
         };
         if !is_there {
-            unlock::recipient(key)?;
+            recipients::recipient(key)?;
         }
     }
     let wanted_pgp = wanted.iter().flatten().filter(|key| key.service == "pgp");

@@ -55,6 +55,13 @@ impl Progress {
         }
     }
 
+    /// As [`Self::begin`], on a terminal only.
+    pub(crate) fn on_terminal(ui: &Ui, steps: u64, what: &str) -> Self {
+        let mut shown = Self::begin(ui, steps, what);
+        shown.lines = false;
+        shown
+    }
+
     /// Says which step is at work; the former one is done.
     pub(crate) fn step(&self, ui: &Ui, what: &str) {
         if let Some(bar) = &self.bar {
@@ -62,6 +69,15 @@ impl Progress {
             bar.inc(1);
         } else if self.lines {
             ui.status(what);
+        }
+    }
+}
+
+impl Progress {
+    /// Says how many steps are done.
+    pub(crate) fn reach(&self, steps: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(steps);
         }
     }
 }

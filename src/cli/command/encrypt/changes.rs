@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
+use crate::cli::keys::Keys;
 use crate::cli::mask::Mask;
 use crate::cli::{Session, store};
-use crate::crypto::Identity;
 use crate::crypto::identity::short;
 use crate::sops::{Partly, Sealed};
 use crate::tree::{Leaf, Map, Node};
@@ -24,11 +24,11 @@ pub(super) fn accept(
     session: &Session,
     source: &Source,
     partly: &Partly,
-    identities: &[Identity],
+    keys: &Keys,
     mask: &Mask,
 ) -> Result<(), CommandError> {
     let shown = &source.shown;
-    let Some((commit, good)) = store::last_good(source, identities) else {
+    let Some((commit, good)) = store::last_good(session, source, keys) else {
         session
             .ui
             .warn(&format!("{shown} was changed after it was sealed"));

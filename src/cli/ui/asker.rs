@@ -1,25 +1,32 @@
 //! Questions of keys to the person at the terminal. Without a terminal each fails at once.
 
 use std::io::{self, Write as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::cli::ui::ask;
+use super::ask;
 use crate::crypto::{Asker, NotAnswered};
 use crate::secret::Secret;
 
+/// Files may be opened on several threads; a person is asked one thing at a time.
+static ASKED: Mutex<()> = Mutex::new(());
+
 /// The controlling terminal.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Terminal;
+pub(crate) struct Terminal;
 
 impl Asker for Terminal {
     fn secret(&self, question: &str) -> Result<Secret, NotAnswered> {
+        let _one = one_at_a_time();
         ask::hidden(&format!("{question}: ")).map_err(|error| unanswered(&error))
     }
 
     fn line(&self, question: &str) -> Result<String, NotAnswered> {
+        let _one = one_at_a_time();
         ask::line(&format!("{question}: ")).map_err(|error| unanswered(&error))
     }
 
     fn confirm(&self, question: &str, yes: &str, no: Option<&str>) -> Result<bool, NotAnswered> {
+        let _one = one_at_a_time();
         let choices = match no {
             Some(no) => format!("[y] {yes}  [n] {no}"),
             None => format!("[y] {yes}"),
@@ -33,6 +40,10 @@ impl Asker for Terminal {
     fn tell(&self, message: &str) {
         let _ = writeln!(io::stderr().lock(), "{message}");
     }
+}
+
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    ASKED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn unanswered(error: &io::Error) -> NotAnswered {

@@ -1,0 +1,210 @@
+//! `encrypt` of a file that is no environment document, of any format: sealed as `sops encrypt` does it.
+//!
+//! Who can open it: the recipients of the command line, else those of the creation rule that fits, else
+//! the readers of the environment in whose folder it lies or that was named.
+
+use std::path::Path;
+
+use super::{Sealing, again, refuse_ciphertext, shown_readers};
+use crate::cli::configuration::{Configuration, absolute};
+use crate::cli::document::Source;
+use crate::cli::error::{CommandError, Exit};
+use crate::cli::keys::Keys;
+use crate::cli::project::Project;
+use crate::cli::{Session, readers, recipients, store};
+use crate::clock::{Clock as _, SystemClock};
+use crate::crypto::Recipient;
+use crate::crypto::mac::Coverage;
+use crate::crypto::value::is_encrypted;
+use crate::format::{self, Format, Layout};
+use crate::name::EnvName;
+use crate::sops::config::CreationRule;
+use crate::sops::{ReadError, Readers, Rule, Sealed, Terms, seal_for};
+use crate::tree::Map;
+
+/// Who shall be able to open a file.
+struct Audience {
+    readers: Readers,
+    /// Their names, as far as they have some.
+    shown: String,
+}
+
+/// Seals a file, or what was typed into a sealed one.
+pub(super) fn seal(
+    session: &Session,
+    source: Source,
+    given: &[Recipient],
+    keys: &Keys,
+) -> Result<Sealing, CommandError> {
+    let format = source.any_format();
+    match Sealed::read(format, &source.text) {
+        Ok(sealed) => again(session, source, sealed, keys),
+        Err(ReadError::NotSealed) => first(session, source, format, given),
+        // Bytes of any kind; only the sealed form is JSON.
+        Err(ReadError::Syntax(_) | ReadError::NotText) if format == Format::Binary => {
+            first(session, source, format, given)
+        }
+        Err(error) => Err(source.read_error(&error)),
+    }
+}
+
+fn first(
+    session: &Session,
+    source: Source,
+    format: Format,
+    given: &[Recipient],
+) -> Result<Sealing, CommandError> {
+    let configuration = configuration(session, &source)?;
+    let rule = match &source.name {
+        Some(name) => configuration.fitting(&absolute(name.as_os_str())?)?,
+        None => None,
+    };
+    let audience = audience(session, &source, given, rule)?;
+    let terms = Terms {
+        rule: selection(rule)?,
+        coverage: match rule.is_some_and(|rule| rule.mac_only_encrypted) {
+            true => Coverage::EncryptedOnly,
+            false => Coverage::All,
+        },
+        layout: Layout {
+            indent: configuration.indent(format),
+        },
+    };
+    if format != Format::Binary {
+        let documents = format::parse(format, source.text.expose())
+            .map_err(|error| source.read_error(&error.into()))?;
+        for document in &documents {
+            refuse_ciphertext(&source, document)?;
+        }
+    }
+    let now = SystemClock.now().wall;
+    let draft = seal_for(format, &source.text, &audience.readers, &terms, now)
+        .map_err(|error| store::write_error(&source.shown, &error.into()))?;
+    let names = encrypted(draft.sealed.documents());
+    if names.is_empty() {
+        return Err(nothing_selected(&source, &terms.rule));
+    }
+    Ok(Sealing {
+        source,
+        sealed: Some(draft.sealed),
+        names,
+        readers: audience.shown,
+    })
+}
+
+/// The configuration that `sops` would find, else the one nearest to the file.
+fn configuration(session: &Session, source: &Source) -> Result<Configuration, CommandError> {
+    if let Some(path) = session.environ.path("SOPS_CONFIG") {
+        return Ok(Configuration::at(path)?);
+    }
+    let warn = |said: &str| session.ui.warn(said);
+    let start = session.globals.project_dir.as_deref();
+    let found = Configuration::above(start.unwrap_or(Path::new(".")), warn)?;
+    match source.name.as_deref().and_then(Path::parent) {
+        Some(folder) if found.path().is_none() => Ok(Configuration::above(folder, warn)?),
+        _ => Ok(found),
+    }
+}
+
+fn audience(
+    session: &Session,
+    source: &Source,
+    given: &[Recipient],
+    rule: Option<&CreationRule>,
+) -> Result<Audience, CommandError> {
+    if !given.is_empty() {
+        return Ok(Audience {
+            readers: Readers::one_group(given),
+            shown: shown_readers(&[], given),
+        });
+    }
+    if let Some(rule) = rule {
+        let readers = recipients::of_rule(rule, None)?;
+        let all = readers.groups.concat();
+        return Ok(Audience {
+            readers,
+            shown: shown_readers(&[], &all),
+        });
+    }
+    let Some((project, environment)) = environment(session, source)? else {
+        return Err(nobody(source));
+    };
+    let listed = readers::of(&project, &environment)?;
+    Ok(Audience {
+        readers: Readers::one_group(&readers::recipients(&listed)),
+        shown: readers::names(&listed),
+    })
+}
+
+/// The environment that was named, or in whose folder the file lies. It is not guessed.
+fn environment(
+    session: &Session,
+    source: &Source,
+) -> Result<Option<(Project, EnvName)>, CommandError> {
+    let Some(original) = &source.original else {
+        return Ok(None);
+    };
+    let Some(project) = Project::of_file(&session.globals, original.path()) else {
+        return Ok(None);
+    };
+    if session.environment_was_typed {
+        let name = project.environment(session.globals.environment.as_deref())?;
+        return Ok(Some((project, name)));
+    }
+    let inner = project.relative(original.path()).to_owned();
+    let mut folders = inner.iter().filter_map(|part| part.to_str());
+    let name = match (folders.next(), folders.next(), folders.next()) {
+        (Some("envs"), Some(name), Some(_)) => name.parse().ok(),
+        _ => None,
+    };
+    Ok(name.map(|name| (project, name)))
+}
+
+fn selection(rule: Option<&CreationRule>) -> Result<Rule, CommandError> {
+    let chosen = match rule {
+        Some(rule) => rule.selection().map_err(|error| unusable(&error))?,
+        None => None,
+    };
+    let Some((name, argument)) = chosen else {
+        return Ok(Rule::fallback());
+    };
+    match Rule::named(name, argument) {
+        Some(rule) => rule.map_err(|error| unusable(&error)),
+        None => Ok(Rule::fallback()),
+    }
+}
+
+fn unusable(error: &dyn std::fmt::Display) -> CommandError {
+    crate::cli::configuration::Unusable(error.to_string()).into()
+}
+
+/// Paths of what is ciphertext.
+fn encrypted(documents: &[Map]) -> Vec<String> {
+    let mut names = Vec::new();
+    for document in documents {
+        super::each_leaf(document, &mut String::new(), &mut |path, leaf| {
+            if leaf.text.expose_text().is_some_and(is_encrypted) {
+                names.push(path.to_owned());
+            }
+        });
+    }
+    names
+}
+
+fn nobody(source: &Source) -> CommandError {
+    let shown = &source.shown;
+    CommandError::usage(format!("nobody to seal {shown} for"))
+        .why("it is no document of a project, and no creation rule of a .sops.yaml fits it")
+        .fix(format!("sealctl encrypt -r age1… {shown}"))
+        .fix(format!(
+            "or, for the readers in keys/<env>/:  sealctl encrypt -e ENV {shown}"
+        ))
+}
+
+fn nothing_selected(source: &Source, rule: &Rule) -> CommandError {
+    let what = format!("nothing in {} would be encrypted", source.shown);
+    let rule = format!("{}: {}", rule.name(), rule.argument());
+    CommandError::new("E0133", Exit::Failure, what)
+        .why(format!("its values are empty, or not selected by {rule}"))
+        .fix("give it a creation rule of its own in .sops.yaml")
+}
