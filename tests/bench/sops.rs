@@ -22,6 +22,9 @@ const FIGURE: &str = "sops";
 /// Bytes of the binary file.
 const BINARY: usize = 10 << 20;
 
+/// Files that are opened in one call.
+const FILES: usize = 200;
+
 /// One call, the same for both programs.
 struct Call<'a> {
     what: &'a str,
@@ -41,6 +44,7 @@ pub(crate) fn measure() -> Vec<Row> {
         .iter()
         .map(|call| stage.compare(call))
         .collect();
+    rows.push(stage.many());
     rows.push(stage.ceiling());
     rows.extend(stage.growth());
     fs::remove_dir_all(&stage.folder).expect("our own folder");
@@ -224,6 +228,39 @@ impl Stage {
         )
         .peer(format!("sops: {}", shown(&theirs)))
         .aim(aim, reached)
+    }
+
+    /// A folder of small files: one call against a loop, since the other program takes one file at a time.
+    fn many(&self) -> Row {
+        progress("200 small files");
+        fs::create_dir_all(self.folder.join("many")).expect("a writable folder");
+        let arguments = ["sops", "encrypt", "--age", &self.recipient, "small.yaml"];
+        for file in 0..FILES {
+            let sealed = self.run(&self.sealctl, &arguments);
+            self.write(&format!("many/{file}.yaml"), &sealed.output);
+        }
+        let ours = (0..7).map(|run| {
+            let out = format!("opened-{run}");
+            let arguments = ["decrypt", "many", "--out", &out];
+            self.run(&self.sealctl, &arguments).milliseconds
+        });
+        let ours = median(&ours.collect::<Vec<_>>());
+        let theirs: f64 = (0..FILES)
+            .map(|file| {
+                let (name, out) = (format!("many/{file}.yaml"), format!("many/{file}.open"));
+                let arguments = ["decrypt", "--output", &out, &name];
+                self.run(&self.sops, &arguments).milliseconds
+            })
+            .sum();
+        let factor = theirs / ours;
+        Row::note(
+            FIGURE,
+            "sealctl decrypt, 200 small files in one call",
+            format!("{ours:.1} ms"),
+            json!({ "sealctl_ms": ours, "sops_ms": theirs, "files": FILES, "runs": 7 }),
+        )
+        .peer(format!("sops, 200 calls: {theirs:.0} ms"))
+        .aim(format!("{factor:.0} times faster, ≥ 50"), factor >= 50.0)
     }
 
     /// What no program that writes this format can be faster than, on one core.
