@@ -281,7 +281,8 @@ impl Visitor for Collect {
     type Error = std::convert::Infallible;
 
     fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, Self::Error> {
-        self.0.push((place.path.clone(), Plain::of_leaf(leaf)));
+        let plain = Plain::of_leaf(leaf).map(|plain| plain.without_point());
+        self.0.push((place.path.clone(), plain));
         Ok(Outcome::Value)
     }
 

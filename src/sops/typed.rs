@@ -38,6 +38,19 @@ impl Plain {
         })
     }
 
+    /// A float without fraction as a whole number: in clear, SOPS writes `2.0` as `2`, and authenticates both
+    /// by the same bytes.
+    pub(super) fn without_point(self) -> Self {
+        let is_whole = |bytes: &[u8]| bytes.iter().all(|byte| b"-0123456789".contains(byte));
+        match self.kind {
+            ValueType::Float if is_whole(self.bytes.expose()) => Self {
+                kind: ValueType::Int,
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// Reads decrypted bytes as the type that stands beside them: the leaf's type, the text that a tree
     /// shows, and the normal form.
     pub(super) fn read(kind: ValueType, bytes: Secret) -> Result<(Kind, Secret, Self), ValueError> {

@@ -23,6 +23,8 @@ mod engine;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod manifests;
 #[cfg(test)]
 mod packages;

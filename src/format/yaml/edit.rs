@@ -45,6 +45,8 @@ pub struct Editor<'a> {
     step: usize,
     pub(super) line_break: &'static str,
     pub(super) splice: Splice,
+    /// Whether lines were put behind a last line that does not end.
+    longer: bool,
 }
 
 impl<'a> Editor<'a> {
@@ -65,6 +67,7 @@ impl<'a> Editor<'a> {
             step: step(tree),
             line_break,
             splice: Splice::default(),
+            longer: false,
         }
     }
 
@@ -111,6 +114,12 @@ impl<'a> Editor<'a> {
     /// Puts `parts` in front of the byte `at`.
     pub(super) fn put_at(&mut self, at: usize, parts: &[&str]) {
         self.put(Span { start: at, end: at }, parts);
+    }
+
+    /// Puts `parts` on a line of its own behind the line that ends at the byte `at`.
+    pub(super) fn put_line(&mut self, at: usize, parts: &[&str]) {
+        self.longer |= self.ends_at(at);
+        self.put_at(at, &[&[self.line_break], parts].concat());
     }
 
     /// The part of `leaf` on the line of its key, and the part below (for a block scalar: its lines; else
@@ -250,7 +259,11 @@ impl<'a> Editor<'a> {
 
     /// The text with all edits made.
     #[must_use]
-    pub fn finish(self) -> Secret {
+    pub fn finish(mut self) -> Secret {
+        if self.longer {
+            // The last line of a block text has to end.
+            self.put_at(self.source.len(), &[self.line_break]);
+        }
         self.splice.apply(self.source)
     }
 }

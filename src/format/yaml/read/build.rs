@@ -29,6 +29,8 @@ pub(super) struct Builder<'a> {
     pub(super) special: bool,
     /// Comments in the tree.
     comments: usize,
+    /// Where the last of them begins in the text.
+    last_comment: usize,
     nodes: usize,
     from_aliases: usize,
     aliases: usize,
@@ -36,6 +38,17 @@ pub(super) struct Builder<'a> {
     open: Vec<Id>,
     /// Where the lines behind the first begin; counted when the first comment is met.
     lines: Vec<usize>,
+}
+
+/// Where the lines behind the first begin; a carriage return alone ends a line, too.
+fn line_starts(text: &str) -> Vec<usize> {
+    let bytes = text.as_bytes();
+    let ends = |&at: &usize| match bytes[at] {
+        b'\n' => true,
+        b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+        _ => false,
+    };
+    (0..bytes.len()).filter(ends).map(|at| at + 1).collect()
 }
 
 impl<'a> Builder<'a> {
@@ -49,6 +62,7 @@ impl<'a> Builder<'a> {
             late: None,
             special,
             comments: 0,
+            last_comment: 0,
             nodes: 0,
             from_aliases: 0,
             aliases: 0,
@@ -147,6 +161,8 @@ impl<'a> Builder<'a> {
     }
 
     fn document(&mut self, document: Document) -> Result<Map, SyntaxError> {
+        // SOPS moves a comment from below a `---` to above it; no edit could.
+        self.special |= self.last_comment > document.start;
         let root = document.root;
         let mut map = Map {
             position: self.node(root).position,
@@ -194,11 +210,11 @@ impl<'a> Builder<'a> {
 
     fn comment(&mut self, span: Span, trailing: bool) -> Comment {
         self.comments += 1;
+        self.last_comment = self.last_comment.max(span.start);
         let whole = self.composer.scan.text;
         let text = &whole[span.start + 1..span.end];
         if self.lines.is_empty() {
-            let breaks = whole.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-            self.lines = breaks.map(|(at, _)| at + 1).collect();
+            self.lines = line_starts(whole);
         }
         let line = self.lines.partition_point(|start| *start <= span.start);
         let start = line.checked_sub(1).map_or(0, |line| self.lines[line]);

@@ -42,8 +42,9 @@ pub(super) enum What {
     },
 }
 
-/// A document: its root, and the comments behind it.
+/// A document: where it begins, its root, and the comments behind it.
 pub(super) struct Document {
+    pub(super) start: usize,
     pub(super) root: Id,
     pub(super) foot: Vec<Span>,
 }
@@ -93,7 +94,9 @@ impl<'a> Composer<'a> {
             while !documents.is_empty() && self.peek()? == Sort::DocumentEnd {
                 self.take();
             }
-            let root = match self.peek()? {
+            let sort = self.peek()?;
+            let start = self.scan.ahead()?.map_or(0, |token| token.start.at);
+            let root = match sort {
                 Sort::StreamEnd => return Ok(documents),
                 Sort::Directive | Sort::DocumentStart => self.explicit_document()?,
                 _ if documents.is_empty() => self.node(true, false)?,
@@ -103,7 +106,7 @@ impl<'a> Composer<'a> {
                         .malformed("a --- is missing between two documents"));
                 }
             };
-            documents.push(self.document_end(root)?);
+            documents.push(self.document_end(start, root)?);
         }
     }
 
@@ -124,7 +127,7 @@ impl<'a> Composer<'a> {
         }
     }
 
-    fn document_end(&mut self, root: Id) -> Result<Document, SyntaxError> {
+    fn document_end(&mut self, start: usize, root: Id) -> Result<Document, SyntaxError> {
         if self.peek()? == Sort::DocumentEnd {
             self.take();
         }
@@ -132,7 +135,7 @@ impl<'a> Composer<'a> {
         if foot.is_empty() {
             foot = head;
         }
-        Ok(Document { root, foot })
+        Ok(Document { start, root, foot })
     }
 
     /// What the next token is. Comments that it reaches are handed over.

@@ -215,3 +215,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_comment_that_sops_moves_to_another_document_makes_the_text_new() {
+    let reading = read("a: \n---\n   # middle\n    # mid");
+    let text = reading.text.unwrap();
+    assert_eq!(
+        text.expose_text(),
+        Some("a: null\n# middle\n# mid\n---\n{}\n")
+    );
+}
+
+#[test]
+fn many_comments_on_lines_without_line_feeds_take_linear_time() {
+    let text = format!("a: 1\r{}", "# c\r".repeat(100_000));
+    assert!(parse_sops(text.as_bytes()).is_ok());
+}

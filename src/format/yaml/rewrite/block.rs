@@ -29,8 +29,7 @@ impl<'a> Rewriter<'a> {
     fn behind(&mut self, change: &Change<'a>, old: usize, text: &str) {
         let at = self.edit.line_end(change.before[old].end());
         let indent = " ".repeat(change.site.column);
-        let line_break = self.edit.line_break;
-        self.edit.put_at(at, &[line_break, &indent, text]);
+        self.edit.put_line(at, &[&indent, text]);
     }
 
     /// Puts `text` on a line of its own before the first part that stays.
