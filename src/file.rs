@@ -20,12 +20,15 @@ use std::sync::OnceLock;
 
 use rustix::fs::{Access, FlockOperation};
 
+use crate::digest::Digest;
 use crate::secret::Secret;
 
 pub use scratch::{Scratch, ScratchPlaces};
 
 /// Mode of files that hold a private key or plaintext.
 pub const PRIVATE: u32 = 0o600;
+/// Why nothing can be put beside a file.
+const CLOSED: &str = "no file can be made in its directory, and it is never written in place; open the directory for writing, or write to another one";
 /// Mode of files that everybody may read; the umask narrows it.
 pub const PUBLIC: u32 = 0o644;
 
@@ -74,6 +77,13 @@ impl FileError {
             action,
             path,
             source,
+        }
+    }
+
+    fn irreplaceable(path: &Path, why: &'static str) -> Self {
+        Self::Irreplaceable {
+            path: path.to_path_buf(),
+            why,
         }
     }
 
@@ -206,18 +216,25 @@ pub fn replace(original: &Original, content: &Secret) -> Result<(), FileError> {
     let metadata = fs::metadata(path).map_err(FileError::io("read", path))?;
     rustix::fs::access(path, Access::WRITE_OK)
         .map_err(|errno| FileError::io("write", path)(errno.into()))?;
-    if read(path, metadata.len())? != original.content {
-        return Err(FileError::Changed {
-            path: path.to_path_buf(),
-        });
+    if metadata.nlink() > 1 {
+        return Err(FileError::irreplaceable(
+            path,
+            "it has other names (hard links), which would keep the old content; make it a file of its own first: cp -p FILE COPY && mv COPY FILE",
+        ));
     }
-    let temporary = filled(lock.directory(), content)?;
+    let temporary = filled(&lock, path, content)?;
     keep_owner(temporary.as_file(), &metadata, path)?;
     let mode = fs::Permissions::from_mode(metadata.mode() & 0o7777);
     temporary
         .as_file()
         .set_permissions(mode)
         .map_err(FileError::io("write", path))?;
+    // As late as can be: who does not know of the lock may write until now.
+    if read(path, original.content.len() as u64).ok().as_ref() != Some(&original.content) {
+        return Err(FileError::Changed {
+            path: path.to_path_buf(),
+        });
+    }
     temporary
         .persist(path)
         .map_err(|error| rename_error(path, error.error))?;
@@ -232,7 +249,7 @@ pub fn replace(original: &Original, content: &Secret) -> Result<(), FileError> {
 /// [`FileError::Io`]; see [`FileError::is_taken`].
 pub fn create(path: &Path, content: &Secret, mode: u32) -> Result<(), FileError> {
     let lock = Lock::on_directory_of(path)?;
-    let temporary = filled(lock.directory(), content)?;
+    let temporary = filled(&lock, path, content)?;
     temporary
         .as_file()
         .set_permissions(fs::Permissions::from_mode(mode & !umask()))
@@ -254,7 +271,7 @@ pub fn create_copy(path: &Path, content: &Secret, mode: u32) -> Result<(), FileE
         _ => Path::new("."),
     };
     create_directory(directory, 0o777)?;
-    let mut temporary = temporary(directory)?;
+    let mut temporary = temporary(directory).map_err(FileError::io("write into", directory))?;
     temporary
         .write_all(content.expose())
         .map_err(FileError::io("write into", directory))?;
@@ -294,9 +311,20 @@ pub fn create_pipe(path: &Path) -> Result<(), FileError> {
         .map_err(|errno| FileError::io("create", path)(errno.into()))
 }
 
-/// A synced temporary file in `directory` that holds `content`, mode 0600.
-fn filled(directory: &Path, content: &Secret) -> Result<tempfile::NamedTempFile, FileError> {
-    let mut temporary = temporary(directory)?;
+/// A synced temporary file beside `path` that holds `content`, mode 0600.
+fn filled(
+    lock: &Lock,
+    path: &Path,
+    content: &Secret,
+) -> Result<tempfile::NamedTempFile, FileError> {
+    let directory = lock.directory();
+    let cannot = |error: io::Error| match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            FileError::irreplaceable(path, CLOSED)
+        }
+        _ => FileError::io("write into", directory)(error),
+    };
+    let mut temporary = beside(lock, path).map_err(cannot)?;
     temporary
         .write_all(content.expose())
         .and_then(|()| temporary.as_file().sync_all())
@@ -304,12 +332,33 @@ fn filled(directory: &Path, content: &Secret) -> Result<tempfile::NamedTempFile,
     Ok(temporary)
 }
 
-/// An empty temporary file in `directory`, mode 0600.
-fn temporary(directory: &Path) -> Result<tempfile::NamedTempFile, FileError> {
+/// An empty file beside `path`. Under the lock its name is always the same, so that what a killed call has
+/// left there goes; without the lock somebody else may be writing it.
+fn beside(lock: &Lock, path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let directory = lock.directory();
+    let mut builder = tempfile::Builder::new();
+    if lock.is_held {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        let name = format!(".sealctl-{}", Digest::combine([name]).short(16));
+        builder.prefix(&name).rand_bytes(0);
+        let made = builder.tempfile_in(directory).or_else(|error| {
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                fs::remove_file(directory.join(&name))?;
+            }
+            builder.tempfile_in(directory)
+        });
+        if made.is_ok() {
+            return made;
+        }
+    }
+    temporary(directory)
+}
+
+/// An empty file in `directory`, under a name that nobody has.
+fn temporary(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new()
         .prefix(".sealctl-")
         .tempfile_in(directory)
-        .map_err(FileError::io("write into", directory))
 }
 
 fn keep_owner(file: &File, wanted: &fs::Metadata, path: &Path) -> Result<(), FileError> {
@@ -318,27 +367,26 @@ fn keep_owner(file: &File, wanted: &fs::Metadata, path: &Path) -> Result<(), Fil
         return Ok(());
     }
     std::os::unix::fs::fchown(file, Some(wanted.uid()), Some(wanted.gid())).map_err(|_| {
-        FileError::Irreplaceable {
-            path: path.to_path_buf(),
-            why: "it belongs to another user or group, which would be lost",
-        }
+        let why = "it belongs to another user or group, which would be lost";
+        FileError::irreplaceable(path, why)
     })
 }
 
 fn rename_error(path: &Path, error: io::Error) -> FileError {
     match error.kind() {
-        io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices => FileError::Irreplaceable {
-            path: path.to_path_buf(),
-            why: "it is a mount of its own; mount its directory instead",
-        },
+        io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices => {
+            let why = "it is a mount of its own; mount its directory instead";
+            FileError::irreplaceable(path, why)
+        }
         _ => FileError::io("replace", path)(error),
     }
 }
 
+/// The mask of this process, which never changes it.
 fn umask() -> u32 {
-    // The mask can only be read by setting it: once, since other threads create files meanwhile.
     static MASK: OnceLock<u32> = OnceLock::new();
     *MASK.get_or_init(|| {
+        // It can only be read by setting it: once, since other threads make files, too.
         let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
         rustix::process::umask(mask);
         mask.as_raw_mode()
@@ -350,6 +398,7 @@ fn umask() -> u32 {
 struct Lock {
     directory: PathBuf,
     file: File,
+    is_held: bool,
 }
 
 impl Lock {
@@ -361,8 +410,12 @@ impl Lock {
         create_directory(&directory, 0o777)?;
         let file = File::open(&directory).map_err(FileError::io("open", &directory))?;
         // Some network file systems lock no directories; the comparison before the rename remains.
-        let _ = rustix::fs::flock(&file, FlockOperation::LockExclusive);
-        Ok(Self { directory, file })
+        let is_held = rustix::fs::flock(&file, FlockOperation::LockExclusive).is_ok();
+        Ok(Self {
+            directory,
+            file,
+            is_held,
+        })
     }
 
     fn directory(&self) -> &Path {
@@ -499,6 +552,26 @@ mod tests {
         let refused = replace(&second, &secret("second")).unwrap_err();
         assert!(matches!(refused, FileError::Changed { .. }));
         assert_eq!(read(&path, 100).unwrap(), secret("first"));
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_goes_with_the_next_write_and_a_hard_link_is_refused() {
+        let folder = folder();
+        let path = folder.path().join("a.yaml");
+        create(&path, &secret("old"), PUBLIC).unwrap();
+        let lock = Lock::on_directory_of(&path).unwrap();
+        filled(&lock, &path, &secret("half"))
+            .unwrap()
+            .keep()
+            .unwrap();
+        drop(lock);
+        assert_eq!(list(folder.path()).unwrap().len(), 2);
+        replace(&read_original(&path, 100).unwrap(), &secret("new")).unwrap();
+        assert_eq!(list(folder.path()).unwrap(), ["a.yaml"]);
+        fs::hard_link(&path, folder.path().join("b")).unwrap();
+        let refused = replace(&read_original(&path, 100).unwrap(), &secret("x")).unwrap_err();
+        assert!(matches!(refused, FileError::Irreplaceable { .. }));
+        assert_eq!(read(&path, 100).unwrap(), secret("new"));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! A private directory for plaintext that another program has to see as a file.
 //!
 //! It lies in a memory file system where there is one, so that nothing reaches a disk. Whoever drops
-//! it removes it; after a crash it is still there and can be found again by its label. While a process
-//! holds it, no other one finds it.
+//! it removes it; after a crash it is still there and can be found again by its label, or swept away.
+//! While a process holds it, or a child of it such as an editor, no other one finds it.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -24,11 +24,15 @@ pub struct ScratchPlaces {
     pub fallback: PathBuf,
 }
 
+/// In a directory that was kept on purpose: it is not swept away.
+const KEPT: &str = ".kept";
+
 /// A directory of mode 0700 that nobody else can enter.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
-    /// Held as long as the directory is in use; the system lets it go when the process ends.
+    /// Held as long as the directory is in use; the system lets it go when this process has ended, and
+    /// every child that got it.
     _lock: fs::File,
     in_memory: bool,
     keep: bool,
@@ -88,6 +92,16 @@ impl ScratchPlaces {
         self.of_label(label).any(|path| lock(&path).is_err())
     }
 
+    /// Removes the directories of this label that nobody uses, as calls that were killed leave them behind;
+    /// not those that were [set aside](Scratch::set_aside). Gives the paths.
+    pub fn sweep(&self, label: &str) -> Vec<PathBuf> {
+        let left = self.of_label(label).filter(|path| {
+            !path.join(KEPT).exists()
+                && lock(path).is_ok_and(|_held| fs::remove_dir_all(path).is_ok())
+        });
+        left.collect()
+    }
+
     /// The directories of this label that belong to this user and are closed to all others: `/dev/shm` is
     /// open to everybody.
     fn of_label(&self, label: &str) -> impl Iterator<Item = PathBuf> {
@@ -120,6 +134,13 @@ impl Scratch {
         self.keep = true;
     }
 
+    /// As [`Self::keep`], and nobody sweeps it away: it is for a person to find.
+    pub fn set_aside(&mut self) {
+        // Without the mark it only stays for a shorter time.
+        let _ = fs::write(self.path.join(KEPT), "");
+        self.keep = true;
+    }
+
     /// Removes the directory when dropped.
     pub fn release(&mut self) {
         self.keep = false;
@@ -143,6 +164,8 @@ fn lock(path: &Path) -> std::io::Result<fs::File> {
         .truncate(false)
         .open(path.join(".lock"))?;
     rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    // An editor outlives a call that is killed, and still writes here: it holds the lock, too.
+    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?;
     Ok(file)
 }
 
@@ -188,5 +211,38 @@ mod tests {
         drop(found);
         assert!(places.find(&label).is_none());
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_left_is_swept_away_unless_a_child_works_in_it_or_it_was_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = ScratchPlaces {
+            runtime: None,
+            fallback: folder.path().to_path_buf(),
+        };
+        let label = format!("sweep{}", std::process::id());
+        let made = || places.create(&label).unwrap();
+        let (mut left, mut held, mut aside) = (made(), made(), made());
+        let paths = [&left, &held, &aside].map(|one| one.path().to_path_buf());
+        left.keep();
+        drop(left);
+        held.keep();
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(held);
+        aside.set_aside();
+        drop(aside);
+        assert_eq!(places.sweep(&label), paths[..1]);
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(places.sweep(&label), paths[1..2]);
+        assert_eq!(paths.map(|path| path.exists()), [false, false, true]);
+        fs::remove_dir_all(aside_of(&places, &label)).unwrap();
+    }
+
+    fn aside_of(places: &ScratchPlaces, label: &str) -> PathBuf {
+        places.of_label(label).next().unwrap()
     }
 }

@@ -21,6 +21,8 @@ mod encrypt;
 #[cfg(test)]
 mod help;
 #[cfg(test)]
+mod killed;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod sandbox;

@@ -234,7 +234,10 @@ fn files(
     if names.is_empty() || session.globals.dry_run {
         return Ok(None);
     }
-    let scratch = session.environ.scratch_places().create("run")?;
+    let places = session.environ.scratch_places();
+    // What calls that were killed have left behind.
+    places.sweep("run");
+    let scratch = places.create("run")?;
     if !scratch.is_in_memory() {
         session
             .ui

@@ -12,7 +12,8 @@ What differs, each time to lose less:
 
     a file is replaced as a whole or not at all; SOPS truncates it and writes. Links are followed,
         mode and owner are kept, and a file that somebody else changed meanwhile is not overwritten
-    a file that cannot be replaced by renaming (mounted alone, a closed directory) is refused
+    a file that cannot be replaced by renaming (mounted alone, a closed directory, other names by
+        hard links) is refused
     the formatting of YAML and JSON is kept: blank lines, quotes, indentation
     a text of several lines that begins with a tab keeps its value in YAML; SOPS prints null
     -0.0 that a rule leaves in clear can be read back; SOPS writes -0 and then refuses its own file
@@ -27,7 +28,8 @@ What differs, each time to lose less:
     set refuses an object in which a key stands twice; SOPS writes a file that it cannot read
     edit -s saves what was changed; SOPS throws it away
     edit with broken text returns to the editor and shows the error; what was typed stays
-    edit works in memory (a memory file system) where there is one
+    edit and exec-file work in memory (a memory file system) where there is one; what a killed call
+        left there is removed by the next one, once its editor has ended, too
     groups delete refuses an index that is none and the last group; SOPS crashes, or writes a file
         that nobody can open
     groups add refuses a recipient that is none; SOPS makes an empty group

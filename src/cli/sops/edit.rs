@@ -17,6 +17,9 @@ use crate::format::{self, Format};
 use crate::secret::Secret;
 use crate::sops::{Draft, Sealed};
 
+/// Of the directories in which texts lie while they are edited.
+const LABEL: &str = "sops-edit";
+
 /// What a new file begins with.
 const EXAMPLE: &str = r#"{
     "hello": "Edit this file, then save it: it is sealed.",
@@ -112,7 +115,13 @@ impl Buffer {
     fn create(call: &Call<'_>, file: &Path, text: &Secret) -> Result<Self, Failure> {
         let places = call.environ.scratch_places();
         let cannot = |error: file::FileError| Failure::generic(error.to_string());
-        let scratch = places.create("sops-edit").map_err(cannot)?;
+        for left in places.sweep(LABEL) {
+            let left = left.display();
+            call.ui.status(&format!(
+                "{left}, left behind by a call that was killed, is removed"
+            ));
+        }
+        let scratch = places.create(LABEL).map_err(cannot)?;
         if !scratch.is_in_memory() {
             call.warn("no memory file system was found; the buffer lies on a disk");
         }
@@ -205,7 +214,7 @@ impl Buffer {
 
     /// Leaves what was typed where it is, and says so.
     fn kept(&mut self, failure: Failure) -> Failure {
-        self.scratch.keep();
+        self.scratch.set_aside();
         failure.and_said(&format!(
             "What was typed is kept in {}",
             self.path.display()

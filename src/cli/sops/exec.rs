@@ -18,6 +18,9 @@ use crate::secret::Secret;
 use crate::sops::Opened;
 use crate::tree::{Kind, MapItem, Node};
 
+/// Of the directories in which opened files are handed over.
+const LABEL: &str = "sops-exec";
+
 /// The file and the command line.
 struct Subject {
     file: PathBuf,
@@ -140,7 +143,8 @@ impl HandedOver {
     ) -> Result<Self, Failure> {
         let cannot = |error: FileError| Failure::generic(error.to_string());
         let places = call.environ.scratch_places();
-        let scratch = places.create("sops-exec").map_err(cannot)?;
+        places.sweep(LABEL);
+        let scratch = places.create(LABEL).map_err(cannot)?;
         let path = scratch.path().join(name);
         if path
             .parent()
