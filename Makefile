@@ -21,8 +21,8 @@ demo: ## the main job in front of you, on a throwaway control plane (KEEP=1 leav
 demo-local: ## the same document for a process without any cluster, in seconds
 	@tests/run.sh --only build,demo-local
 
-check: ## format, lints, packages: what must hold before a commit
-	@tests/run.sh --only fmt,clippy,packages
+check: ## format, lints, pages, packages: what must hold before a commit
+	@tests/run.sh --only fmt,clippy,doc,packages
 
 fmt: ## format the sources
 	cargo fmt --all

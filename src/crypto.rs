@@ -1,7 +1,7 @@
 //! Cryptography: what is encrypted and authenticated, by what, and with which keys.
 //!
 //! A [`DataKey`] encrypts the values of one file ([`value`]) and is wrapped for each [`Recipient`] as
-//! an age file of its own ([`wrap`]); with several key groups it is split first ([`shares`]). The MAC
+//! an age file of its own ([`wrap()`]); with several key groups it is split first ([`shares`]). The MAC
 //! over all values is in [`mac`]. This room knows neither files nor formats; it gets bytes and gives
 //! bytes. Randomness comes from [`random`] only, answers of a person through [`ask`].
 //!

@@ -9,11 +9,11 @@
 //! |---|---|
 //! | 0 words | [`secret`], [`name`], [`digest`], [`vocabulary`], [`reason`], [`clock`] |
 //! | 1 crypto | [`crypto`] |
-//! | 2 text | [`tree`], [`format`] |
+//! | 2 text | [`tree`], [`mod@format`] |
 //! | 3 sops | [`sops`], [`trust`] |
 //! | 4 environments | [`mod@env`], [`resolve`] |
 //! | 5 plan | [`plan`] |
-//! | 6 edges | [`source`], [`keyring`], [`cluster`], [`runner`], [`file`], [`telemetry`] |
+//! | 6 edges | [`source`], [`keyring`], [`cluster`], [`runner`], [`mod@file`], [`telemetry`] |
 //! | 7 programs | [`daemon`], [`cli`] |
 //!
 //! # Glossary

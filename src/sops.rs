@@ -21,84 +21,150 @@
 //! time is handed in, randomness comes from [`crate::crypto`], files are read and written elsewhere. No
 //! error shows a value; each names the path. Plaintext is held in [`crate::secret::Secret`] only.
 //!
-//! # Seal, open, extract
+//! # Seal
 //!
 //! ```
-//! use sealctl::crypto::{Identity, mac::Coverage};
-//! use sealctl::format::{Format, Layout};
+//! use sealctl::clock::{Clock, SystemClock};
+//! use sealctl::crypto::Recipient;
+//! use sealctl::format::Format;
 //! use sealctl::secret::Secret;
-//! use sealctl::sops::{self, Readers, Rule, Sealed, Terms};
+//! use sealctl::sops::{self, Readers, SealError, Terms};
+//!
+//! /// The sealed text of a YAML file.
+//! fn seal(plain: &Secret, recipients: &[Recipient]) -> Result<Secret, SealError> {
+//!     let readers = Readers::one_group(recipients);
+//!     // Every value is encrypted, unless its key ends in `_unencrypted`.
+//!     let terms = Terms::default();
+//!     let now = SystemClock.now().wall;
+//!     let draft = sops::seal_for(Format::Yaml, plain, &readers, &terms, now)?;
+//!     Ok(draft.sealed.text().clone())
+//! }
+//!
+//! let alice: Recipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p".parse()?;
+//! let sealed = seal(&Secret::from_text("user: polls\n"), &[alice])?;
+//! assert!(sealed.expose_text().is_some_and(|text| text.starts_with("user: ENC[AES256_GCM,")));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Readers`] has several groups where keys of several groups are needed to open; [`Terms`] says which
+//! values are encrypted ([`Rule::named`] has the names of SOPS) and what the MAC covers.
+//!
+//! # Open, extract
+//!
+//! ```
+//! # use sealctl::crypto::Identity;
+//! # use sealctl::clock::{Clock, SystemClock};
+//! # use sealctl::sops::{self, Readers, Terms};
+//! use sealctl::format::Format;
+//! use sealctl::secret::Secret;
+//! use sealctl::sops::Sealed;
 //! use sealctl::tree::{Node, Path};
-//!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let me = Identity::generate();
-//! let plain = Secret::from_text("db:\n    user: polls\n    password: hunter2\n");
-//! let terms = Terms {
-//!     rule: Rule::named("encrypted_regex", "^password$").ok_or("a rule")??,
-//!     coverage: Coverage::All,
-//!     layout: Layout::default(),
-//! };
-//! let now = "2026-01-31T12:00:00Z".parse()?;
-//! let readers = Readers::one_group(&[me.recipient()]);
-//! let draft = sops::seal_for(Format::Yaml, &plain, &readers, &terms, now)?;
-//! let text = draft.sealed.text().expose_text().unwrap_or_default();
-//! assert!(text.contains("user: polls") && !text.contains("hunter2"));
+//! # let me = Identity::generate();
+//! # let me = me.text();
+//! # let plain = Secret::from_text("db:\n  password: hunter2   # changed in May\n");
+//! # let readers = Readers::one_group(&[Identity::parse(&me)?.recipient()]);
+//! # let (terms, now) = (Terms::default(), SystemClock.now().wall);
+//! # let text = sops::seal_for(Format::Yaml, &plain, &readers, &terms, now)?.sealed.text().clone();
 //!
-//! // Somebody else has the file and an identity.
-//! let sealed = Sealed::read(Format::Yaml, draft.sealed.text())?;
-//! assert_eq!(sealed.recipients().collect::<Vec<_>>(), [me.recipient().as_str()]);
-//! let key = sealed.data_key(&[me])?;
+//! // What can be told without a key: who can open it, its keys, what is in clear.
+//! let sealed = Sealed::read(Format::of_file_name("prod.yaml"), &text)?;
+//! assert_eq!(sealed.recipients().count(), 1);
+//!
+//! // `me` is the text of an identity, AGE-SECRET-KEY-1….
+//! let identity = Identity::parse(&me)?;
+//! let key = sealed.data_key(&[identity])?;
 //! let opened = sealed.open(&key)?;
+//! // The whole file with its formatting and comments, or one value.
 //! assert_eq!(opened.text(), plain);
 //! let Some(Node::Leaf(password)) = opened.tree().at(&Path::of(["db", "password"])) else {
 //!     return Err("no password".into());
 //! };
-//! assert_eq!(password.text.expose(), b"hunter2");
+//! assert_eq!(password.text.expose_text(), Some("hunter2"));
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # Edit, rotate, change readers
+//! Who wants all the identities that the program `sops` would find, SSH keys, plugins and passphrases
+//! among them, takes `sealed.unlock(&keyring)` in place of `data_key`, with
+//! `Keyring::new(Sources::of_process(), Asking::nobody())` of [`crate::keyring`] and
+//! [`crate::crypto::Asking`].
+//!
+//! # Edit
 //!
 //! ```
-//! # use sealctl::crypto::{Identity, mac::Coverage};
-//! # use sealctl::format::{Format, Layout};
+//! # use sealctl::crypto::Identity;
+//! # use sealctl::clock::{Clock, SystemClock};
+//! # use sealctl::format::Format;
+//! # use sealctl::sops::{self, Readers, Terms};
+//! use sealctl::secret::Secret;
+//! use sealctl::sops::{Edit, Opened};
+//! use sealctl::tree::Path;
+//!
+//! /// The sealed file with a new password in it; other values keep their ciphertext.
+//! fn change(opened: &Opened) -> Result<Secret, sops::ChangeError> {
+//!     let edit = Edit::Set {
+//!         path: Path::of(["db", "password"]),
+//!         text: Secret::from_text("correct horse"),
+//!     };
+//!     let draft = opened.change(&[edit], SystemClock.now().wall)?;
+//!     Ok(draft.sealed.text().clone())
+//! }
+//!
+//! /// The same for a plaintext that was changed as a whole, as in an editor.
+//! fn reseal(opened: &Opened, typed: &Secret) -> Result<Secret, sops::SealError> {
+//!     let draft = opened.reseal(typed, SystemClock.now().wall)?;
+//!     Ok(draft.sealed.text().clone())
+//! }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let plain = Secret::from_text("db:\n  user: polls\n  password: hunter2\n");
+//! # let readers = Readers::one_group(&[Identity::generate().recipient()]);
+//! # let (terms, now) = (Terms::default(), SystemClock.now().wall);
+//! # let draft = sops::seal_for(Format::Yaml, &plain, &readers, &terms, now)?;
+//! # let line = |text: &Secret| text.expose_text().unwrap().lines().nth(1).map(str::to_owned);
+//! # let before = line(draft.sealed.text());
+//! # let opened = draft.sealed.open(&draft.key)?;
+//! # let after = change(&opened)?;
+//! # assert_eq!(line(&after), before);
+//! # let typed = Secret::from_text("db:\n  user: polls\n  password: correct horse\n  port: 5432\n");
+//! # assert_eq!(line(&reseal(&opened, &typed)?), before);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Change readers, rotate
+//!
+//! ```
+//! # use sealctl::clock::{Clock, SystemClock};
+//! # use sealctl::format::Format;
 //! # use sealctl::secret::Secret;
-//! # use sealctl::sops::{self, Edit, Readers, Rule, Terms};
-//! # use sealctl::tree::Path;
+//! # use sealctl::sops::{self, Terms};
+//! use sealctl::crypto::Identity;
+//! use sealctl::sops::Readers;
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let (me, colleague) = (Identity::generate(), Identity::generate());
-//! # let terms = Terms {
-//! #     rule: Rule::fallback(),
-//! #     coverage: Coverage::All,
-//! #     layout: Layout::default(),
-//! # };
-//! # let now = "2026-01-31T12:00:00Z".parse()?;
-//! let plain = Secret::from_text("{\n  \"user\": \"polls\",\n  \"password\": \"hunter2\"\n}\n");
-//! let alone = Readers::one_group(&[me.recipient()]);
-//! let draft = sops::seal_for(Format::Json, &plain, &alone, &terms, now)?;
+//! # let (plain, now) = (Secret::from_text("A=b\n"), SystemClock.now().wall);
+//! # let alone = Readers::one_group(&[me.recipient()]);
+//! # let draft = sops::seal_for(Format::Dotenv, &plain, &alone, &Terms::default(), now)?;
+//! # let (sealed, key) = (draft.sealed, draft.key);
 //!
-//! // One value: its line changes, and the MAC and the date.
-//! let opened = draft.sealed.clone().open(&draft.key)?;
-//! let set = Edit::Set {
-//!     path: Path::of(["password"]),
-//!     text: Secret::from_text("correct horse"),
-//! };
-//! let changed = opened.change(&[set], now)?;
-//!
-//! // A second reader: only the wrapped keys change.
+//! // A second reader: only the wrapped keys change, so the same data key opens both files.
 //! let both = Readers::one_group(&[me.recipient(), colleague.recipient()]);
-//! let shared = changed.sealed.rewrap(&changed.key, &both)?;
+//! let shared = sealed.rewrap(&key, &both)?;
 //! assert!(shared.sealed.data_key(&[colleague.clone()]).is_ok());
 //!
-//! // Who goes still knows the data key, so it has to be a new one.
-//! let opened = shared.sealed.clone().open(&shared.key)?;
+//! // Whoever goes still knows the data key, so it has to be a new one.
+//! let opened = shared.sealed.open(&shared.key)?;
+//! let alone = Readers::one_group(&[me.recipient()]);
 //! let rotated = opened.rotate(&alone, now)?;
 //! assert!(rotated.sealed.data_key(&[colleague]).is_err());
-//! assert_ne!(rotated.key, shared.key);
+//! # assert_ne!(rotated.key, shared.key);
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! As a dependency the crate can do without the programs' key kinds: `default-features = false` leaves
+//! X25519, the features `ssh`, `plugins` and `postquantum` add the others.
 //!
 //! Who writes environment documents calls `trust::write`, which does all this and adds the seal.
 

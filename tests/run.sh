@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Fast ones first. `tools` waits for the servers that the following ones need, built meanwhile.
-STEPS=(fmt clippy packages build unit tools cli core cluster complete image demo-local demo)
+STEPS=(fmt clippy doc packages build unit tools cli core cluster complete image demo-local demo)
 TARGET=${CARGO_TARGET_DIR:-target}
 LOGS=$TARGET/steps
 
@@ -81,6 +81,8 @@ await_tools() {
 
 step_fmt() { cargo fmt --all --check; }
 step_clippy() { cargo clippy --locked --all-targets -- -D warnings; }
+# The pages of the library: a link that leads nowhere is a failure. Its examples run with `unit`.
+step_doc() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps; }
 step_packages() {
   if ! command -v cargo-deny >/dev/null; then
     echo "cargo-deny is not installed (cargo install cargo-deny): advisories are not looked up;"

@@ -83,6 +83,18 @@ pub struct Terms {
     pub layout: format::Layout,
 }
 
+impl Default for Terms {
+    /// What SOPS takes where nobody says anything: all values but those below a key that ends in
+    /// `_unencrypted`.
+    fn default() -> Self {
+        Self {
+            rule: Rule::fallback(),
+            coverage: Coverage::All,
+            layout: format::Layout::default(),
+        }
+    }
+}
+
 /// Seals the environment document `plain` with a new data key for `recipients`: the values that `rule`
 /// selects are encrypted where they stand, and a `sops` block is put at the end.
 ///

@@ -24,7 +24,7 @@ pub(crate) fn line(question: &str) -> io::Result<String> {
     Ok(answer.expose_text().unwrap_or_default().to_owned())
 }
 
-/// As [`line`], without showing what is typed. After Ctrl-C, too, the terminal is as before.
+/// As [`line()`], without showing what is typed. After Ctrl-C, too, the terminal is as before.
 pub(crate) fn hidden(question: &str) -> io::Result<Secret> {
     let terminal = open()?;
     let before = rustix::termios::tcgetattr(&terminal)?;
