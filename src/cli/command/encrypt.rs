@@ -29,12 +29,14 @@ use crate::trust::{self, Change, Verdict};
 
 /// Seal files in place
 ///
-/// Without FILE every document that holds plaintext is sealed for the readers in keys/<env>/. A file
-/// outside a project is sealed for the recipients given with -r. What is sealed throughout stays byte
-/// for byte as it is.
+/// Without FILE every document that holds plaintext is sealed for the readers in keys/<env>/. Any other
+/// file (YAML, JSON, dotenv, INI, binary, by its name) is sealed as sops does it: for the recipients
+/// given with -r, else for those of the creation rule in .sops.yaml that fits, else for the readers of
+/// the environment in whose folder it lies or that -e names. What is sealed throughout stays byte for
+/// byte as it is.
 #[derive(Debug, Args)]
 #[command(
-    before_help = "Examples:\n  sealctl encrypt\n  sealctl encrypt envs/prod/web.yaml\n  sealctl encrypt -r age1… secrets.yaml\n  cat web.yaml | sealctl encrypt -r age1… - > sealed.yaml"
+    before_help = "Examples:\n  sealctl encrypt\n  sealctl encrypt envs/prod/web.yaml\n  sealctl encrypt -r age1… secrets.json\n  sealctl encrypt -e prod certs/tls.key\n  cat web.yaml | sealctl encrypt -r age1… - > sealed.yaml"
 )]
 pub(crate) struct EncryptArgs {
     /// Files, or - for standard input (default: every document with plaintext)

@@ -14,12 +14,17 @@ What differs, each time to lose less:
         mode and owner are kept, and a file that somebody else changed meanwhile is not overwritten
     a file that cannot be replaced by renaming (mounted alone, a closed directory, other names by
         hard links) is refused
-    the formatting of YAML and JSON is kept: blank lines, quotes, indentation
+    the formatting of YAML and JSON is kept: blank lines, quotes, indentation, flow style, line ends; a
+        comment behind a value stays there, SOPS prints it above
+    fields of the sops block that nobody knows stay when a file is rewritten; SOPS drops them
     a text of several lines that begins with a tab keeps its value in YAML; SOPS prints null
     -0.0 that a rule leaves in clear can be read back; SOPS writes -0 and then refuses its own file
     comments at the end of an INI section stay, and those of a list and of its first item both
     the digit of a block text that begins with a blank is the one that reads back
     text behind the root of a JSON file does not stay in clear in the sealed one
+    a null that becomes a text in another format (dotenv) is encrypted; SOPS writes <nil> in clear
+    a comment that was put where a value belongs is refused at its place (exit 25), not only by the MAC
+        over the whole file (exit 51)
     a value with a nonce of another length than 32 bytes can be changed; SOPS crashes
     a selection regex that is none is reported; SOPS ignores it without a word
     a path that leads into a value, below a list by a name, or to a negative index is refused with
