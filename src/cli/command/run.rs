@@ -238,6 +238,7 @@ fn files(
     // What calls that were killed have left behind.
     places.sweep("run");
     let scratch = places.create("run")?;
+    scratch.lend();
     if !scratch.is_in_memory() {
         session
             .ui

@@ -122,6 +122,7 @@ impl Buffer {
             ));
         }
         let scratch = places.create(LABEL).map_err(cannot)?;
+        scratch.lend();
         if !scratch.is_in_memory() {
             call.warn("no memory file system was found; the buffer lies on a disk");
         }

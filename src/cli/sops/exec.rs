@@ -145,6 +145,7 @@ impl HandedOver {
         let places = call.environ.scratch_places();
         places.sweep(LABEL);
         let scratch = places.create(LABEL).map_err(cannot)?;
+        scratch.lend();
         let path = scratch.path().join(name);
         if path
             .parent()

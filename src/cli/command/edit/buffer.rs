@@ -146,6 +146,7 @@ impl Buffer {
             CommandError::usage("the editor is an empty command").fix("export EDITOR=vim")
         })?;
         let mut command = Command::new(program);
+        self.scratch.lend();
         command
             .args(arguments)
             .args(editor::quiet_flags(program))
