@@ -37,6 +37,13 @@ use crate::secret::Secret;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataKey(Secret);
 
+impl Drop for DataKey {
+    fn drop(&mut self) {
+        // With its key a file is closed.
+        crate::secret::wipe_stack();
+    }
+}
+
 impl DataKey {
     /// Length in bytes: AES-256.
     pub const LENGTH: usize = 32;

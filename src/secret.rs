@@ -81,6 +81,15 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Wipes what finished calls have left of their variables below the caller: ciphers and hashes work on
+/// copies of keys and texts there. To be called where a secret goes for good.
+#[inline(never)]
+pub(crate) fn wipe_stack() {
+    // As deep as they go, recursion through deep documents apart.
+    let mut room = [0_u128; 2048];
+    room.zeroize();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,6 +27,8 @@ mod fuzz;
 #[cfg(test)]
 mod manifests;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod packages;
 #[cfg(test)]
 mod properties;

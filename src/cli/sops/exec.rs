@@ -63,6 +63,8 @@ pub(super) fn with_variables(call: &mut Call<'_>) -> Result<(), Failure> {
         command.env_clear();
     }
     command.envs(variables(&opened)?);
+    // The command may run for long, and needs no key.
+    drop(opened);
     become_user(call, &mut command)?;
     if call.own.is_on("same-process") {
         let error = command.exec();
@@ -119,6 +121,7 @@ pub(super) fn with_file(call: &mut Call<'_>) -> Result<(), Failure> {
     let opened = subject.open(call, stores.input)?;
     let indented = call.globals.number("indent").is_some();
     let text = engine::plain(&opened, &stores, indented)?;
+    drop(opened);
     let user = user(call)?;
     let handed = HandedOver::new(call, &name, text, user.as_ref())?;
     let line = subject.command.to_string_lossy();
