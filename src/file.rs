@@ -198,7 +198,7 @@ fn read_into(
 /// As [`read`].
 pub fn read_original(path: &Path, limit: u64) -> Result<Original, FileError> {
     let path = fs::canonicalize(path).map_err(FileError::io("read", path))?;
-    let content = read(&path, limit)?;
+    let content = read(&path, limit)?.shared();
     Ok(Original { path, content })
 }
 

@@ -159,17 +159,17 @@ pub enum EmitError {
 }
 
 /// Reads `text` in `format`: its documents in file order (exactly one, except for YAML), with positions
-/// and spans. Who rewrites YAML asks [`yaml::parse_sops`], since spans may lie in a text that was printed
+/// and spans. Of a [shared](Secret::shared) text values are parts where they can be, not copies. Who rewrites YAML asks [`yaml::parse_sops`], since spans may lie in a text that was printed
 /// anew.
 ///
 /// # Errors
 /// At the first byte that breaks a rule of the format, with its position.
-pub fn parse(format: Format, text: &[u8]) -> Result<Vec<Map>, SyntaxError> {
+pub fn parse(format: Format, text: &Secret) -> Result<Vec<Map>, SyntaxError> {
     match format {
         Format::Json => Ok(vec![json::parse(text)?]),
-        Format::Dotenv => Ok(vec![dotenv::parse(text)?]),
-        Format::Ini => Ok(vec![ini::parse(text)?]),
-        Format::Binary => Ok(vec![binary::parse(text)]),
+        Format::Dotenv => Ok(vec![dotenv::parse(text.expose())?]),
+        Format::Ini => Ok(vec![ini::parse(text.expose())?]),
+        Format::Binary => Ok(vec![binary::tree(text.clone())]),
         Format::Yaml => Ok(yaml::parse_sops(text)?.documents),
     }
 }
@@ -366,7 +366,7 @@ mod tests {
     /// Reads `text` in each format, prints it in each, and changes nothing.
     fn endure(text: &[u8]) {
         for format in FORMATS {
-            let Ok(documents) = parse(format, text) else {
+            let Ok(documents) = parse(format, &Secret::new(text.to_vec())) else {
                 continue;
             };
             for other in FORMATS {
@@ -421,7 +421,7 @@ mod tests {
             format!("a = \"{}", "'`\" ".repeat(MANY)),
         ] {
             for format in [Format::Json, Format::Dotenv, Format::Ini, Format::Binary] {
-                let Ok(documents) = parse(format, text.as_bytes()) else {
+                let Ok(documents) = parse(format, &Secret::from_text(&text)) else {
                     continue;
                 };
                 for other in [Format::Json, Format::Dotenv, Format::Ini] {

@@ -173,6 +173,7 @@ pub mod config;
 mod decrypt;
 mod edit;
 mod encrypt;
+mod faithful;
 mod metadata;
 mod open;
 mod opened;

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroize as _;
 
 use super::DataKey;
-use super::random::{self, NoRandomness};
+use super::random::NoRandomness;
 use crate::secret::Secret;
 
 /// Length of the nonce that is written.
@@ -96,6 +96,27 @@ pub enum ValueError {
 pub struct Cipher {
     key: DataKey,
     aead: AesGcm<Aes256, typenum::U32>,
+    nonces: Nonces,
+}
+
+/// Random nonces, of which many are asked for at once: a call of the operating system takes longer than a
+/// short value takes to be encrypted.
+struct Nonces {
+    pool: [[u8; NONCE]; 64],
+    /// How many of them are used.
+    used: usize,
+}
+
+impl Nonces {
+    fn next(&mut self) -> Result<[u8; NONCE], NoRandomness> {
+        if self.used == self.pool.len() {
+            getrandom::fill(self.pool.as_flattened_mut()).map_err(|_| NoRandomness)?;
+            self.used = 0;
+        }
+        let nonce = self.pool[self.used];
+        self.used += 1;
+        Ok(nonce)
+    }
 }
 
 impl Cipher {
@@ -104,9 +125,12 @@ impl Cipher {
     pub fn new(key: &DataKey) -> Self {
         // A data key has 32 bytes by construction.
         let aead = AesGcm::new(GenericArray::from_slice(key.secret().expose()));
+        let pool = [[0; NONCE]; 64];
+        let used = pool.len();
         Self {
             key: key.clone(),
             aead,
+            nonces: Nonces { pool, used },
         }
     }
 
@@ -115,12 +139,12 @@ impl Cipher {
     /// # Errors
     /// When the operating system has no randomness to give.
     pub fn encrypt(
-        &self,
+        &mut self,
         plain: &[u8],
         aad: &str,
         kind: ValueType,
     ) -> Result<String, NoRandomness> {
-        let nonce = random::bytes::<NONCE>()?;
+        let nonce = self.nonces.next()?;
         Ok(self.encrypt_with_nonce(plain, aad, kind, &nonce))
     }
 
@@ -141,15 +165,25 @@ impl Cipher {
             buffer.zeroize();
             Tag::default()
         });
-        let (data, iv, tag) = (
-            STANDARD.encode(&buffer),
-            STANDARD.encode(nonce),
-            STANDARD.encode(tag),
-        );
-        format!(
-            "{PREFIX}data:{data},iv:{iv},tag:{tag},type:{}]",
-            kind.word()
-        )
+        let fields = [
+            (&["data:"][..], buffer.as_slice()),
+            (&[",iv:"], nonce),
+            (&[",tag:"], &tag),
+        ];
+        let encoded = |bytes: &[u8]| bytes.len().div_ceil(3) * 4;
+        let length: usize = fields.iter().map(|(_, bytes)| encoded(bytes)).sum();
+        // Of the right size at once, so that it need not be copied.
+        let rest = PREFIX.len() + "data:,iv:,tag:,type:]".len() + kind.word().len();
+        let mut text = String::with_capacity(length + rest);
+        text.push_str(PREFIX);
+        for (name, bytes) in fields {
+            text.extend(name.iter().copied());
+            STANDARD.encode_string(bytes, &mut text);
+        }
+        text.push_str(",type:");
+        text.push_str(kind.word());
+        text.push(']');
+        text
     }
 
     /// Decrypts `text`, which must have been encrypted under the same `aad`.
@@ -158,8 +192,11 @@ impl Cipher {
     /// When it is no encrypted value, is damaged, or does not authenticate. No error shows any of it.
     pub fn decrypt(&self, text: &str, aad: &str) -> Result<(Secret, ValueType), ValueError> {
         let parts = Parts::recognise(text).ok_or(ValueError::NotEncrypted)?;
-        let decode = |field: &str| STANDARD.decode(field).map_err(|_| ValueError::Damaged);
-        let (mut buffer, nonce, tag) = (decode(parts.data)?, decode(parts.iv)?, decode(parts.tag)?);
+        let (mut buffer, nonce, tag) = (
+            decoded(parts.data)?,
+            decoded(parts.iv)?,
+            decoded(parts.tag)?,
+        );
         if tag.len() != 16 {
             return Err(ValueError::Damaged);
         }
@@ -192,6 +229,17 @@ impl Cipher {
     }
 }
 
+/// The bytes of a field, in a buffer that fits.
+fn decoded(field: &str) -> Result<Vec<u8>, ValueError> {
+    let padding = field.bytes().rev().take_while(|byte| *byte == b'=').count();
+    let length = (field.len() / 4 * 3).saturating_sub(padding);
+    let mut bytes = vec![0; length];
+    match STANDARD.decode_slice(field, &mut bytes) {
+        Ok(written) if written == length => Ok(bytes),
+        _ => Err(ValueError::Damaged),
+    }
+}
+
 /// Decrypts `buffer` where it lies. The caller has checked that the nonce has `N` bytes.
 fn open_in_place<N: ArrayLength<u8>>(
     aead: &AesGcm<Aes256, N>,
@@ -214,6 +262,12 @@ impl fmt::Debug for Cipher {
 #[must_use]
 pub fn is_encrypted(text: &str) -> bool {
     Parts::recognise(text).is_some()
+}
+
+/// The type that is recorded in the encrypted value `text`; `None` when it is none, or the type unknown.
+#[must_use]
+pub fn type_of(text: &str) -> Option<ValueType> {
+    ValueType::from_word(Parts::recognise(text)?.kind)
 }
 
 /// The four fields of an encrypted value, as they stand in the file.
@@ -302,7 +356,7 @@ mod tests {
     proptest! {
         #[test]
         fn decrypt_undoes_encrypt_and_the_aad_is_bound(plain in any::<Vec<u8>>(), aad in ".{0,20}") {
-            let cipher = cipher(&[7; 32]);
+            let mut cipher = cipher(&[7; 32]);
             let text = cipher.encrypt(&plain, &aad, ValueType::Str).unwrap();
             if plain.is_empty() {
                 prop_assert_eq!(cipher.decrypt(&text, &aad).unwrap_err(), ValueError::NotEncrypted);
@@ -316,7 +370,7 @@ mod tests {
 
         #[test]
         fn every_changed_character_is_noticed(position in 0usize..200, with in "[A-Za-z0-9+/]") {
-            let cipher = cipher(&[7; 32]);
+            let mut cipher = cipher(&[7; 32]);
             let mut text = cipher.encrypt(b"canary", "a:", ValueType::Str).unwrap();
             let end = text.find(",type:").unwrap();
             let position = position % end;

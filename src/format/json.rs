@@ -21,7 +21,7 @@ pub const DEPTH: usize = 500;
 /// # Errors
 /// At the first byte that breaks the grammar, for another root, for nesting deeper than [`DEPTH`], and
 /// for a number that no float holds.
-pub fn parse(text: &[u8]) -> Result<Map, SyntaxError> {
+pub fn parse(text: &Secret) -> Result<Map, SyntaxError> {
     read::document(text)
 }
 

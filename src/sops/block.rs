@@ -3,6 +3,7 @@
 //! YAML and JSON hold it as a map, dotenv and INI flattened into lines.
 
 use super::METADATA_KEY;
+use super::faithful::Stamp;
 use super::open::ReadError;
 use super::rule::Rule;
 use crate::crypto::mac::Coverage;
@@ -176,6 +177,15 @@ impl Block {
     }
 }
 
+/// Removes the entries that belong to the block.
+pub(super) fn remove(format: Format, documents: &mut [Map]) {
+    for map in documents {
+        map.items.retain(
+            |item| !matches!(item, MapItem::Entry(entry) if is_block_key(format, &entry.key)),
+        );
+    }
+}
+
 /// Whether an entry at the root belongs to the block.
 pub(super) fn is_block_key(format: Format, key: &str) -> bool {
     match format {
@@ -268,28 +278,27 @@ pub(super) type Wrapped = (String, String);
 /// What a new block says.
 pub(super) struct NewBlock<'a> {
     /// The keys of each group, in the order of writing.
-    pub(super) groups: Vec<Vec<Wrapped>>,
+    pub(super) groups: &'a [Vec<Wrapped>],
     /// How many groups are needed, where there are several.
     pub(super) threshold: usize,
     /// `None` for a binary file, in which there is nothing to select.
     pub(super) rule: Option<&'a Rule>,
     pub(super) coverage: Coverage,
-    pub(super) last_modified: &'a str,
-    pub(super) mac: &'a str,
+    pub(super) stamp: &'a Stamp,
 }
 
 impl NewBlock<'_> {
     /// The fields in the layout of SOPS 3.13: sorted, nothing empty.
     pub(super) fn fields(&self) -> Map {
-        let mut fields = key_fields(&self.groups, self.threshold);
+        let mut fields = key_fields(self.groups, self.threshold);
         if let Some(rule) = self.rule {
             fields.push((rule.name(), text_node(rule.argument())));
         }
         if self.coverage == Coverage::EncryptedOnly {
             fields.push(("mac_only_encrypted", leaf_node(Kind::Bool, "true")));
         }
-        fields.push(("lastmodified", text_node(self.last_modified)));
-        fields.push(("mac", text_node(self.mac)));
+        fields.push(("lastmodified", text_node(&self.stamp.last_modified)));
+        fields.push(("mac", text_node(&self.stamp.mac)));
         fields.push(("version", text_node(VERSION)));
         fields.sort_by_key(|(name, _)| *name);
         map_of(fields)

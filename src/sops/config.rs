@@ -6,6 +6,7 @@
 
 use super::rule::{Pattern, Rule};
 use crate::format::{self, Format, SyntaxError, scalar};
+use crate::secret::Secret;
 use crate::tree::{Kind, Leaf, List, Map, Node};
 
 /// A configuration.
@@ -135,7 +136,7 @@ impl Config {
         if text.lines().all(is_blank) {
             return Ok(Self::default());
         }
-        let documents = format::parse(Format::Yaml, text.as_bytes())?;
+        let documents = format::parse(Format::Yaml, &Secret::from_text(text))?;
         let tree = documents.into_iter().next().unwrap_or_default();
         let rules = match at(&tree, "creation_rules") {
             None => None,

@@ -33,7 +33,7 @@ pub(super) struct Recognise;
 impl Visitor for Recognise {
     type Error = std::convert::Infallible;
 
-    fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, Self::Error> {
+    fn value(&mut self, leaf: &mut Leaf, place: &Place<'_>) -> Result<Outcome, Self::Error> {
         leaf.sealed = place.selected && is_ciphertext(leaf);
         Ok(Outcome::Value)
     }
@@ -49,9 +49,9 @@ pub(super) struct FindPlain(pub(super) Vec<(Path, Position)>);
 impl Visitor for FindPlain {
     type Error = std::convert::Infallible;
 
-    fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, Self::Error> {
+    fn value(&mut self, leaf: &mut Leaf, place: &Place<'_>) -> Result<Outcome, Self::Error> {
         if place.selected && !leaf.sealed && !is_void(leaf) {
-            self.0.push((place.path.clone(), leaf.position));
+            self.0.push((place.path(), leaf.position));
         }
         Ok(Outcome::Value)
     }
@@ -72,9 +72,9 @@ pub(super) struct Decrypt {
 }
 
 impl Decrypt {
-    fn decrypt(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, ValueError> {
+    fn decrypt(&mut self, leaf: &mut Leaf, place: &Place<'_>) -> Result<Outcome, ValueError> {
         let text = leaf.text.expose_text().ok_or(ValueError::NotEncrypted)?;
-        let (bytes, kind) = self.cipher.decrypt(text, &place.aad)?;
+        let (bytes, kind) = self.cipher.decrypt(text, place.aad)?;
         if kind == ValueType::Comment && place.home.is_list && is_comment_text(self.format, &bytes)
         {
             return Ok(Outcome::Comment(bytes));
@@ -88,7 +88,8 @@ impl Decrypt {
         if self.dialect == Dialect::Environment && text.expose_text().is_none() {
             return Err(ValueError::NotText);
         }
-        self.mac.add_encrypted(normal.bytes.expose());
+        self.mac
+            .add_encrypted(normal.as_ref().unwrap_or(&text).expose());
         (leaf.kind, leaf.text) = (kind, text);
         Ok(Outcome::Value)
     }
@@ -97,7 +98,7 @@ impl Decrypt {
 impl Visitor for Decrypt {
     type Error = OpenError;
 
-    fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, OpenError> {
+    fn value(&mut self, leaf: &mut Leaf, place: &Place<'_>) -> Result<Outcome, OpenError> {
         if !place.selected {
             if let Some(plain) = Plain::of_leaf(leaf) {
                 self.mac.add_clear(plain.bytes.expose());
@@ -105,16 +106,16 @@ impl Visitor for Decrypt {
             return Ok(Outcome::Value);
         }
         if leaf.sealed {
-            let (path, position) = (&place.path, leaf.position);
+            let position = leaf.position;
             let wrong = |fault| OpenError::Value {
-                path: path.clone(),
+                path: place.path(),
                 position,
                 fault,
             };
             return self.decrypt(leaf, place).map_err(wrong);
         }
         if !is_void(leaf) {
-            self.plain.push((place.path.clone(), leaf.position));
+            self.plain.push((place.path(), leaf.position));
         }
         Ok(Outcome::Value)
     }
@@ -123,7 +124,7 @@ impl Visitor for Decrypt {
     fn comment(
         &mut self,
         comment: &mut Comment,
-        place: &Place,
+        place: &Place<'_>,
     ) -> Result<Option<Secret>, OpenError> {
         let text = comment.text.expose_text().filter(|_| place.selected);
         let decrypted = text.and_then(|text| self.cipher.decrypt(text, place.comment_aad()).ok());

@@ -5,19 +5,22 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::block::{FieldChange, text_node};
+use super::faithful::Stamp;
 use super::open::is_void;
 use super::opened::Opened;
+use super::seal::SealError;
 use super::source::Dialect;
 use super::typed::Plain;
-use super::walk::{Outcome, Place, Visitor, walk};
+use super::walk::{Outcome, Place, Visitor};
 use crate::clock::rfc3339;
 use crate::crypto::DataKey;
 use crate::crypto::mac::{Coverage, Mac};
 use crate::crypto::random::NoRandomness;
 use crate::crypto::value::{Cipher, ValueType};
 use crate::secret::Secret;
-use crate::tree::{Comment, Kind, Layout, Leaf, Path, Style};
+use crate::tree::{
+    Comment, Kind, Layout, Leaf, List, ListItem, Map, MapItem, Node, Path, Step, Style,
+};
 
 /// The ciphertexts of the opened file, by what they stand for.
 #[derive(Default)]
@@ -43,17 +46,27 @@ struct FormerComment {
 }
 
 impl Former {
-    /// Leads two walks side by side: over the ciphertexts and over what they hold.
+    /// Goes side by side through the ciphertexts and through what they hold.
     pub(super) fn of(opened: &Opened) -> Self {
-        let rule = &opened.sealed.metadata.rule;
-        let mut ciphertexts = Ciphertexts::default();
-        let Ok(()) = walk(&mut opened.sealed.documents.clone(), rule, &mut ciphertexts);
-        let mut former = FormerWalk {
-            former: Self::default(),
-            ciphertexts: ciphertexts.0,
-        };
-        let Ok(()) = walk(&mut opened.documents.clone(), rule, &mut former);
-        former.former
+        let mut former = Self::default();
+        let pairs = opened.sealed.documents.iter().zip(&opened.documents);
+        for (document, (sealed, plain)) in pairs.enumerate() {
+            let mut pairing = Pairing {
+                former: &mut former,
+                document,
+                path: Path::default(),
+                aad: String::new(),
+            };
+            pairing.map(sealed, plain);
+        }
+        former
+    }
+
+    fn value(&self, place: &Place<'_>) -> Option<&FormerValue> {
+        if self.values.is_empty() {
+            return None;
+        }
+        self.values.get(&(place.document, place.path()))
     }
 
     /// How the comment `text` was written, once.
@@ -64,77 +77,89 @@ impl Former {
     }
 }
 
-/// What stands in a sealed file, by where it begins, and whether it is an item or value.
-#[derive(Default)]
-struct Ciphertexts(HashMap<(usize, usize), (Secret, bool)>);
-
-impl Visitor for Ciphertexts {
-    type Error = std::convert::Infallible;
-
-    fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, Self::Error> {
-        if leaf.sealed {
-            let key = (place.document, leaf.span.start);
-            self.0.insert(key, (leaf.text.clone(), true));
-        }
-        Ok(Outcome::Value)
-    }
-
-    fn comment(
-        &mut self,
-        comment: &mut Comment,
-        place: &Place,
-    ) -> Result<Option<Secret>, Self::Error> {
-        if place.selected {
-            let key = (place.document, comment.span.start);
-            self.0.insert(key, (comment.text.clone(), false));
-        }
-        Ok(None)
-    }
+/// A document as it was sealed and as it was opened. Both have the same items, but for those of lists that
+/// turned out to be comments.
+struct Pairing<'a> {
+    former: &'a mut Former,
+    document: usize,
+    path: Path,
+    aad: String,
 }
 
-struct FormerWalk {
-    former: Former,
-    ciphertexts: HashMap<(usize, usize), (Secret, bool)>,
-}
-
-impl Visitor for FormerWalk {
-    type Error = std::convert::Infallible;
-
-    fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, Self::Error> {
-        let ciphertext = self.ciphertexts.get(&(place.document, leaf.span.start));
-        if let (true, Some(plain), Some((ciphertext, _))) =
-            (leaf.sealed, Plain::of_leaf(leaf), ciphertext)
-        {
-            let former = FormerValue {
-                plain,
-                style: leaf.style,
-                ciphertext: ciphertext.clone(),
-            };
-            let key = (place.document, place.path.clone());
-            self.former.values.insert(key, former);
+impl Pairing<'_> {
+    fn map(&mut self, sealed: &Map, plain: &Map) {
+        for pair in sealed.items.iter().zip(&plain.items) {
+            match pair {
+                (MapItem::Entry(sealed), MapItem::Entry(plain)) => {
+                    let length = self.aad.len();
+                    self.aad.push_str(&sealed.key);
+                    self.aad.push(':');
+                    self.path.push(Step::Key(sealed.key.clone()));
+                    self.node(&sealed.value, &plain.value);
+                    self.path.pop();
+                    self.aad.truncate(length);
+                }
+                (MapItem::Comment(sealed), MapItem::Comment(plain)) => {
+                    self.comment(&sealed.text, plain, false);
+                }
+                _ => {}
+            }
         }
-        Ok(Outcome::Value)
     }
 
-    fn comment(
-        &mut self,
-        comment: &mut Comment,
-        place: &Place,
-    ) -> Result<Option<Secret>, Self::Error> {
-        let key = (place.document, comment.span.start);
-        let ciphertext = self.ciphertexts.get(&key).filter(|_| place.selected);
-        let sealed = ciphertext.filter(|(ciphertext, _)| *ciphertext != comment.text);
-        if let Some((ciphertext, is_item)) = sealed {
-            let former = FormerComment {
-                text: comment.text.clone(),
-                ciphertext: ciphertext.clone(),
-                is_item: *is_item,
-                at: comment.span.start,
-            };
-            let comments = self.former.comments.entry(place.aad.clone());
-            comments.or_default().push(former);
+    fn list(&mut self, sealed: &List, plain: &List) {
+        let mut index = 0;
+        for pair in sealed.items.iter().zip(&plain.items) {
+            match pair {
+                (ListItem::Node(sealed), ListItem::Node(plain)) => {
+                    self.path.push(Step::Index(index));
+                    self.node(sealed, plain);
+                    self.path.pop();
+                    index += 1;
+                }
+                (ListItem::Node(Node::Leaf(sealed)), ListItem::Comment(plain)) => {
+                    self.comment(&sealed.text, plain, true);
+                }
+                (ListItem::Comment(sealed), ListItem::Comment(plain)) => {
+                    self.comment(&sealed.text, plain, false);
+                }
+                _ => {}
+            }
         }
-        Ok(None)
+    }
+
+    fn node(&mut self, sealed: &Node, plain: &Node) {
+        match (sealed, plain) {
+            (Node::Map(sealed), Node::Map(plain)) => self.map(sealed, plain),
+            (Node::List(sealed), Node::List(plain)) => self.list(sealed, plain),
+            (Node::Leaf(sealed), Node::Leaf(leaf)) if leaf.sealed => {
+                let Some(plain) = Plain::of_leaf(leaf) else {
+                    return;
+                };
+                let former = FormerValue {
+                    plain,
+                    style: leaf.style,
+                    ciphertext: sealed.text.clone(),
+                };
+                let key = (self.document, self.path.clone());
+                self.former.values.insert(key, former);
+            }
+            _ => {}
+        }
+    }
+
+    fn comment(&mut self, sealed: &Secret, plain: &Comment, is_item: bool) {
+        if *sealed == plain.text {
+            return;
+        }
+        let former = FormerComment {
+            text: plain.text.clone(),
+            ciphertext: sealed.clone(),
+            is_item,
+            at: plain.span.start,
+        };
+        let comments = self.former.comments.entry(self.aad.clone());
+        comments.or_default().push(former);
     }
 }
 
@@ -165,20 +190,14 @@ impl<'a> Encrypt<'a> {
         }
     }
 
-    pub(super) fn finish_mac(&mut self, last_modified: &str) -> Result<String, NoRandomness> {
-        let digest = self.mac.clone().finish();
-        self.cipher
-            .encrypt(digest.expose(), last_modified, ValueType::Str)
-    }
-
-    /// MAC and date as changes of the block.
-    pub(super) fn renewal(&mut self, now: Timestamp) -> Result<Vec<FieldChange>, NoRandomness> {
+    /// MAC and date of what was walked over.
+    pub(super) fn stamp(mut self, now: Timestamp) -> Result<Stamp, NoRandomness> {
         let last_modified = rfc3339(now);
-        let mac = self.finish_mac(&last_modified)?;
-        Ok(vec![
-            ("mac", Some(text_node(&mac))),
-            ("lastmodified", Some(text_node(&last_modified))),
-        ])
+        let digest = self.mac.finish();
+        let mac = self
+            .cipher
+            .encrypt(digest.expose(), &last_modified, ValueType::Str)?;
+        Ok(Stamp { mac, last_modified })
     }
 
     /// A block text that ends with the file and without a line break is written anew: what is put behind
@@ -193,22 +212,20 @@ impl<'a> Encrypt<'a> {
     }
 
     fn seal_value(
-        &self,
+        &mut self,
         leaf: &mut Leaf,
         plain: &Plain,
-        place: &Place,
-    ) -> Result<(), NoRandomness> {
-        let former = self
-            .former
-            .values
-            .get(&(place.document, place.path.clone()));
+        place: &Place<'_>,
+    ) -> Result<(), SealError> {
+        let former = self.former.value(place);
         let style = former.map_or(leaf.style, |former| former.style);
         leaf.text = match former.filter(|former| former.plain == *plain) {
             Some(former) => former.ciphertext.clone(),
-            None => {
+            None if plain.reads_back() => {
                 let bytes = plain.bytes.expose();
-                Secret::from(self.cipher.encrypt(bytes, &place.aad, plain.kind)?)
+                Secret::from(self.cipher.encrypt(bytes, place.aad, plain.kind)?)
             }
+            None => return Err(SealError::Unfaithful),
         };
         leaf.kind = Kind::Text;
         leaf.sealed = true;
@@ -236,9 +253,9 @@ fn spell(leaf: &mut Leaf, plain: Option<&Plain>) {
 }
 
 impl Visitor for Encrypt<'_> {
-    type Error = NoRandomness;
+    type Error = SealError;
 
-    fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, NoRandomness> {
+    fn value(&mut self, leaf: &mut Leaf, place: &Place<'_>) -> Result<Outcome, SealError> {
         let Some(plain) = Plain::of_leaf(leaf) else {
             if self.dialect == Dialect::Sops {
                 spell(leaf, None);
@@ -263,12 +280,12 @@ impl Visitor for Encrypt<'_> {
     fn comment(
         &mut self,
         comment: &mut Comment,
-        place: &Place,
-    ) -> Result<Option<Secret>, NoRandomness> {
+        place: &Place<'_>,
+    ) -> Result<Option<Secret>, SealError> {
         if !place.selected || comment.text.is_empty() {
             return Ok(None);
         }
-        let former = self.former.take_comment(&place.aad, &comment.text);
+        let former = self.former.take_comment(place.aad, &comment.text);
         let has_line = place.home.layout == Layout::Block && !comment.trailing;
         let at_dash = comment.position.column == place.home.column;
         let as_item = place.home.is_list

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 
 use super::block::{FieldChange, Wrapped, key_fields};
 use super::encrypt::{Encrypt, Former};
+use super::faithful::Intent;
 use super::open::Sealed;
 use super::opened::Opened;
-use super::seal::{Draft, SealError, verified_as};
+use super::seal::{Draft, SealError};
 use super::source;
 use super::walk::walk;
 use crate::crypto::{DataKey, Recipient, shares, wrap};
@@ -93,11 +94,19 @@ impl Opened {
         );
         let mut after = self.documents.clone();
         walk(&mut after, &metadata.rule, &mut sealing)?;
-        let mut changes = key_changes(&readers.wrap(&key)?, readers.needed());
+        let groups = readers.wrap(&key)?;
+        let mut changes = key_changes(&groups, readers.needed());
         changes.extend(lost);
-        changes.extend(sealing.renewal(now)?);
-        let text = source::replaced(&self.sealed, after, &changes)?;
-        verified_as(&self.sealed, &self.documents, &text, key)
+        let stamp = sealing.stamp(now)?;
+        changes.extend(stamp.changes());
+        let text = source::replaced(&self.sealed, &mut after, &changes)?;
+        let intent = Intent {
+            documents: &after,
+            stamp: &stamp,
+            coverage: metadata.coverage,
+            wrapped: Some(&groups),
+        };
+        intent.confirm(self.sealed.again(&text)?, key)
     }
 }
 
@@ -139,7 +148,7 @@ impl Sealed {
         }
         let mut changes = key_changes(&groups, readers.needed());
         changes.extend(lost);
-        let text = source::replaced(self, self.documents.clone(), &changes)?;
+        let text = source::replaced(self, &mut self.documents.clone(), &changes)?;
         let sealed = Self::of(self.again(&text)?)?;
         Ok(Draft {
             sealed,

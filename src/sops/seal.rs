@@ -5,20 +5,19 @@ use jiff::Timestamp;
 
 use super::block::{NewBlock, is_block_key};
 use super::encrypt::{Encrypt, Former};
-use super::open::{OpenError, ReadError, Sealed};
+use super::faithful::Intent;
+use super::open::{ReadError, Sealed};
 use super::opened::Opened;
 use super::readers::Readers;
 use super::rule::Rule;
 use super::source::{self, Dialect, NewText, Source};
-use super::typed::Plain;
-use super::walk::{Outcome, Place, Visitor, walk};
-use crate::clock::rfc3339;
+use super::walk::walk;
 use crate::crypto::mac::Coverage;
 use crate::crypto::random::NoRandomness;
 use crate::crypto::{DataKey, Recipient, WrapError};
 use crate::format::{self, EmitError, Format};
 use crate::secret::Secret;
-use crate::tree::{Comment, Entry, Leaf, Map, Node, Path, Position};
+use crate::tree::{Entry, Map, Node, Position};
 
 /// A text could not be sealed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,15 +54,12 @@ pub enum SealError {
     /// The plaintext is not valid in its format.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// What was written does not open. A bug; nothing was written.
-    #[error("the sealed text does not open again: {0}")]
-    Unopenable(#[from] OpenError),
-    /// What was written opens to something else. A bug; nothing was written.
-    #[error("the sealed text opens to other values than it was made from")]
+    /// What was to be written would read back as something else. A bug; nothing was written.
+    #[error("the sealed text would open to other values than it was made from")]
     Unfaithful,
 }
 
-/// A sealed text that was opened again and found to hold what it was made from.
+/// A sealed text that was read again and found to hold what it was made from.
 #[derive(Debug, Clone)]
 pub struct Draft {
     /// The sealed file.
@@ -153,19 +149,25 @@ fn seal_source(
     );
     let mut after = source.documents.clone();
     walk(&mut after, rule, &mut sealing)?;
-    let last_modified = rfc3339(now);
-    let mac = sealing.finish_mac(&last_modified)?;
+    let stamp = sealing.stamp(now)?;
     let block = NewBlock {
-        groups,
+        groups: &groups,
         threshold: readers.needed(),
         rule: (!is_binary).then_some(rule),
         coverage: terms.coverage,
-        last_modified: &last_modified,
-        mac: &mac,
+        stamp: &stamp,
     };
     let block = NewText::Fields(block.fields());
-    let text = source::sealed_text(&source, after, &block, terms.layout)?;
-    verified(&source, &text, key)
+    let text = source::sealed_text(&source, &mut after, &block, terms.layout)?;
+    let (format, dialect) = (source.format, source.dialect);
+    drop(source);
+    let intent = Intent {
+        documents: &after,
+        stamp: &stamp,
+        coverage: terms.coverage,
+        wrapped: Some(&groups),
+    };
+    intent.confirm(Source::read(format, dialect, &text)?, key)
 }
 
 impl Opened {
@@ -192,9 +194,17 @@ impl Opened {
         );
         let mut after = source.documents.clone();
         walk(&mut after, &metadata.rule, &mut sealing)?;
-        let block = source::renewed_block(&self.sealed, &sealing.renewal(now)?)?;
-        let text = source::sealed_text(&source, after, &block, format::Layout::default())?;
-        verified(&source, &text, self.key.clone())
+        let stamp = sealing.stamp(now)?;
+        let block = source::renewed_block(&self.sealed, &stamp.changes())?;
+        let layout = format::Layout::default();
+        let text = source::sealed_text(&source, &mut after, &block, layout)?;
+        let intent = Intent {
+            documents: &after,
+            stamp: &stamp,
+            coverage: metadata.coverage,
+            wrapped: None,
+        };
+        intent.confirm(self.sealed.again(&text)?, self.key.clone())
     }
 
     /// Seals `documents`, a changed copy of [`Self::documents`], with the same data key. The file keeps
@@ -219,9 +229,15 @@ impl Opened {
         );
         let mut after = documents.to_vec();
         walk(&mut after, &metadata.rule, &mut sealing)?;
-        let changes = sealing.renewal(now)?;
-        let text = source::replaced(&self.sealed, after, &changes)?;
-        verified_as(&self.sealed, documents, &text, self.key.clone())
+        let stamp = sealing.stamp(now)?;
+        let text = source::replaced(&self.sealed, &mut after, &stamp.changes())?;
+        let intent = Intent {
+            documents: &after,
+            stamp: &stamp,
+            coverage: metadata.coverage,
+            wrapped: None,
+        };
+        intent.confirm(self.sealed.again(&text)?, self.key.clone())
     }
 }
 
@@ -233,7 +249,7 @@ impl Sealed {
     /// When the result does not read back.
     pub(crate) fn with_field(&self, name: &'static str, value: Node) -> Result<Self, SealError> {
         let changes = [(name, Some(value))];
-        let text = source::replaced(self, self.documents.clone(), &changes)?;
+        let text = source::replaced(self, &mut self.documents.clone(), &changes)?;
         Ok(Self::of(self.again(&text)?)?)
     }
 
@@ -254,51 +270,4 @@ fn refuse_block(source: &Source) -> Result<(), SealError> {
         }
     }
     Ok(())
-}
-
-/// Opens what is about to be written and compares it with what it was made from.
-fn verified(source: &Source, text: &Secret, key: DataKey) -> Result<Draft, SealError> {
-    let again = Source::read(source.format, source.dialect, text)?;
-    compared(again, &source.documents, key)
-}
-
-pub(super) fn verified_as(
-    former: &Sealed,
-    documents: &[Map],
-    text: &Secret,
-    key: DataKey,
-) -> Result<Draft, SealError> {
-    compared(former.again(text)?, documents, key)
-}
-
-fn compared(again: Source, documents: &[Map], key: DataKey) -> Result<Draft, SealError> {
-    let sealed = Sealed::of(again)?;
-    let opened = sealed.clone().open(&key)?;
-    if values(&opened.documents) != values(documents) {
-        return Err(SealError::Unfaithful);
-    }
-    Ok(Draft { sealed, key })
-}
-
-/// All values with their paths, in file order.
-fn values(documents: &[Map]) -> Vec<(Path, Option<Plain>)> {
-    let mut visitor = Collect(Vec::new());
-    let Ok(()) = walk(&mut documents.to_vec(), &Rule::fallback(), &mut visitor);
-    visitor.0
-}
-
-struct Collect(Vec<(Path, Option<Plain>)>);
-
-impl Visitor for Collect {
-    type Error = std::convert::Infallible;
-
-    fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, Self::Error> {
-        let plain = Plain::of_leaf(leaf).map(|plain| plain.without_point());
-        self.0.push((place.path.clone(), plain));
-        Ok(Outcome::Value)
-    }
-
-    fn comment(&mut self, _: &mut Comment, _: &Place) -> Result<Option<Secret>, Self::Error> {
-        Ok(None)
-    }
 }

@@ -43,17 +43,21 @@ impl Source {
         if format == Format::Yaml && text.expose_text().is_none() {
             return Err(ReadError::NotText);
         }
+        // Values are then parts of the text and not copies, which a large file has very many of.
+        let text = text.clone().shared();
         let (text, documents) = match (format, dialect) {
             (Format::Yaml, Dialect::Environment) => {
                 let map = yaml::parse(text.expose_text().unwrap_or_default())?;
-                (text.clone(), vec![map])
+                (text, vec![map])
             }
             (Format::Yaml, Dialect::Sops) => {
-                let reading = yaml::parse_sops(text.expose())?;
-                let text = reading.text.unwrap_or_else(|| text.clone());
-                (text, reading.documents)
+                let reading = yaml::parse_sops(&text)?;
+                (reading.text.unwrap_or(text), reading.documents)
             }
-            _ => (text.clone(), format::parse(format, text.expose())?),
+            _ => {
+                let documents = format::parse(format, &text)?;
+                (text, documents)
+            }
         };
         let text = match format {
             Format::Json => without_rest(text, &documents),
@@ -106,22 +110,22 @@ pub(super) fn plain_text(sealed: &Sealed, documents: &[Map]) -> Secret {
 }
 
 /// The sealed file with other ciphertexts and other fields in its block: `after` are its documents,
-/// changed.
+/// changed. They have a block meanwhile.
 pub(super) fn replaced(
     sealed: &Sealed,
-    mut after: Vec<Map>,
+    after: &mut [Map],
     changes: &[FieldChange],
 ) -> Result<Secret, EmitError> {
     let mut before = sealed.documents.clone();
     sealed.block.put_back(&mut before);
-    sealed
-        .block
-        .changed(sealed.format, changes)
-        .put_back(&mut after);
+    let block = sealed.block.changed(sealed.format, changes);
+    block.put_back(after);
     let form = sealed_form(sealed.format);
     let text = sealed.text.expose();
     let layout = Layout::default();
-    rewritten(sealed.dialect, form, text, (&before, &after), layout)
+    let text = rewritten(sealed.dialect, form, text, (&before, after), layout);
+    block::remove(sealed.format, after);
+    text
 }
 
 /// A changed text: environment documents keep their spelling, other YAML gets that of SOPS.
@@ -139,10 +143,10 @@ fn rewritten(
 }
 
 /// A sealed file made from the plaintext `source`: `after` are its documents, encrypted. The block comes
-/// last, in every document.
+/// last, in every document, also in those of `after` meanwhile.
 pub(super) fn sealed_text(
     source: &Source,
-    mut after: Vec<Map>,
+    after: &mut [Map],
     block: &NewText,
     layout: Layout,
 ) -> Result<Secret, EmitError> {
@@ -150,7 +154,7 @@ pub(super) fn sealed_text(
     let form = sealed_form(source.format);
     let is_block = |document: &Map| document.layout == tree::Layout::Block;
     if form == Format::Yaml && source.documents.iter().all(is_block) {
-        let changed = (source.documents.as_slice(), after.as_slice());
+        let changed = (source.documents.as_slice(), &*after);
         let body = rewritten(source.dialect, form, text, changed, layout)?;
         let lines = match block {
             NewText::Lines(lines) => lines.clone(),
@@ -168,20 +172,19 @@ pub(super) fn sealed_text(
         NewText::Fields(fields) => fields.clone(),
         NewText::Lines(lines) => fields_of(lines),
     };
-    for document in &mut after {
+    for document in &mut *after {
         document.items.extend(block::entries(form, fields.clone()));
     }
-    match source.format {
+    let text = match source.format {
         // What is sealed as JSON was no JSON before.
-        Format::Binary => format::emit(form, &after, layout),
-        _ => rewritten(
-            source.dialect,
-            form,
-            text,
-            (&source.documents, &after),
-            layout,
-        ),
-    }
+        Format::Binary => format::emit(form, after, layout),
+        _ => {
+            let changed = (source.documents.as_slice(), &*after);
+            rewritten(source.dialect, form, text, changed, layout)
+        }
+    };
+    block::remove(form, after);
+    text
 }
 
 /// The block of a file that is made from plaintext.

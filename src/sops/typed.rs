@@ -52,20 +52,23 @@ impl Plain {
     }
 
     /// Reads decrypted bytes as the type that stands beside them: the leaf's type, the text that a tree
-    /// shows, and the normal form.
-    pub(super) fn read(kind: ValueType, bytes: Secret) -> Result<(Kind, Secret, Self), ValueError> {
-        let (leaf, text, normal) = match kind {
-            ValueType::Str | ValueType::Bytes => (Kind::Text, bytes.clone(), bytes),
-            ValueType::Comment => return Err(ValueError::Damaged),
-            ValueType::Int => same(
-                Kind::Int,
-                scalar::parse_int(utf8(&bytes)?).map(|int| int.to_string()),
-            )?,
-            ValueType::Float => same(
-                Kind::Float,
-                scalar::parse_float(utf8(&bytes)?).map(scalar::float_form),
-            )?,
-            ValueType::Time => same(Kind::Time, scalar::parse_rfc3339(utf8(&bytes)?))?,
+    /// shows, and the normal form, where that is another one.
+    pub(super) fn read(
+        kind: ValueType,
+        bytes: Secret,
+    ) -> Result<(Kind, Secret, Option<Secret>), ValueError> {
+        match kind {
+            ValueType::Str | ValueType::Bytes => Ok((Kind::Text, bytes, None)),
+            ValueType::Comment => Err(ValueError::Damaged),
+            ValueType::Int => {
+                let int = scalar::parse_int(utf8(&bytes)?).map(|int| int.to_string());
+                same(Kind::Int, int)
+            }
+            ValueType::Float => {
+                let float = scalar::parse_float(utf8(&bytes)?).map(scalar::float_form);
+                same(Kind::Float, float)
+            }
+            ValueType::Time => same(Kind::Time, scalar::parse_rfc3339(utf8(&bytes)?)),
             ValueType::Bool => {
                 let yes = scalar::parse_bool(utf8(&bytes)?).ok_or(ValueError::Damaged)?;
                 let (text, normal) = if yes {
@@ -73,21 +76,18 @@ impl Plain {
                 } else {
                     ("false", "False")
                 };
-                (
-                    Kind::Bool,
-                    Secret::from_text(text),
-                    Secret::from_text(normal),
-                )
+                let normal = Some(Secret::from_text(normal));
+                Ok((Kind::Bool, Secret::from_text(text), normal))
             }
-        };
-        Ok((
-            leaf,
-            text,
-            Self {
-                kind,
-                bytes: normal,
-            },
-        ))
+        }
+    }
+
+    /// Whether what is encrypted reads back as what it is.
+    pub(super) fn reads_back(&self) -> bool {
+        let is_text = matches!(self.kind, ValueType::Str | ValueType::Bytes);
+        is_text
+            || Self::read(self.kind, self.bytes.clone())
+                .is_ok_and(|(_, text, normal)| normal.unwrap_or(text) == self.bytes)
     }
 }
 
@@ -95,7 +95,7 @@ fn utf8(bytes: &Secret) -> Result<&str, ValueError> {
     bytes.expose_text().ok_or(ValueError::Damaged)
 }
 
-fn same(kind: Kind, text: Option<String>) -> Result<(Kind, Secret, Secret), ValueError> {
+fn same(kind: Kind, text: Option<String>) -> Result<(Kind, Secret, Option<Secret>), ValueError> {
     let text = Secret::from(text.ok_or(ValueError::Damaged)?);
-    Ok((kind, text.clone(), text))
+    Ok((kind, text, None))
 }

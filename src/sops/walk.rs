@@ -8,15 +8,23 @@ use crate::tree::{
 };
 
 /// Where a value or comment stands, and whether the rule wants it encrypted.
-#[derive(Debug)]
-pub(super) struct Place {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
     /// Counted from 0. SOPS authenticates it nowhere.
     pub(super) document: usize,
-    pub(super) path: Path,
+    way: &'a Way<'a>,
     /// All keys on the way, each with a colon behind it; for a comment those of what encloses it.
-    pub(super) aad: String,
+    pub(super) aad: &'a str,
     pub(super) selected: bool,
     pub(super) home: Home,
+}
+
+/// The way from the root. A path is made of it only where one is wanted.
+#[derive(Debug)]
+enum Way<'a> {
+    Root,
+    Key(&'a Way<'a>, &'a str),
+    Index(&'a Way<'a>, usize),
 }
 
 /// The map or list that holds a value or comment directly.
@@ -28,10 +36,31 @@ pub(super) struct Home {
     pub(super) column: u32,
 }
 
-impl Place {
+impl<'a> Place<'a> {
     /// What SOPS authenticates with a comment: as with a value, but one colon at the root.
-    pub(super) fn comment_aad(&self) -> &str {
-        if self.aad.is_empty() { ":" } else { &self.aad }
+    pub(super) fn comment_aad(&self) -> &'a str {
+        if self.aad.is_empty() { ":" } else { self.aad }
+    }
+
+    /// The way from the root of the document.
+    pub(super) fn path(&self) -> Path {
+        let mut steps = Vec::new();
+        let mut way = self.way;
+        loop {
+            way = match way {
+                Way::Root => break,
+                Way::Key(above, key) => {
+                    steps.push(Step::Key((*key).to_owned()));
+                    above
+                }
+                Way::Index(above, index) => {
+                    steps.push(Step::Index(*index));
+                    above
+                }
+            };
+        }
+        steps.reverse();
+        Path::from(steps)
     }
 }
 
@@ -47,13 +76,13 @@ pub(super) enum Outcome {
 pub(super) trait Visitor {
     type Error;
 
-    fn value(&mut self, leaf: &mut Leaf, place: &Place) -> Result<Outcome, Self::Error>;
+    fn value(&mut self, leaf: &mut Leaf, place: &Place<'_>) -> Result<Outcome, Self::Error>;
 
     /// Gives the text of an item of the list that the comment becomes, if it becomes one.
     fn comment(
         &mut self,
         comment: &mut Comment,
-        place: &Place,
+        place: &Place<'_>,
     ) -> Result<Option<Secret>, Self::Error>;
 }
 
@@ -64,21 +93,16 @@ pub(super) fn walk<V: Visitor>(
     visitor: &mut V,
 ) -> Result<(), V::Error> {
     for (document, tree) in documents.iter_mut().enumerate() {
-        let place = Place {
-            document,
-            path: Path::default(),
-            aad: String::new(),
-            selected: false,
-            home: Home::default(),
-        };
         let mut walk = Walk {
             rule,
             visitor,
-            place,
+            document,
+            aad: String::new(),
+            home: Home::default(),
             hits: 0,
             comments: Vec::new(),
         };
-        walk.map(tree)?;
+        walk.map(tree, &Way::Root)?;
     }
     Ok(())
 }
@@ -86,7 +110,9 @@ pub(super) fn walk<V: Visitor>(
 struct Walk<'a, V> {
     rule: &'a Rule,
     visitor: &'a mut V,
-    place: Place,
+    document: usize,
+    aad: String,
+    home: Home,
     /// How many keys on the path are hits.
     hits: usize,
     /// Per level, whether a comment above what comes next is a hit.
@@ -94,26 +120,24 @@ struct Walk<'a, V> {
 }
 
 impl<V: Visitor> Walk<'_, V> {
-    fn map(&mut self, map: &mut Map) -> Result<(), V::Error> {
+    fn map(&mut self, map: &mut Map, way: &Way<'_>) -> Result<(), V::Error> {
         let outer = self.enter(false, map.layout, map.position);
         for item in &mut map.items {
             match item {
                 MapItem::Comment(comment) => {
                     // In a map a comment stays one.
-                    self.comment(comment)?;
+                    self.comment(comment, way)?;
                 }
                 MapItem::Entry(entry) => {
                     let hit = usize::from(self.rule.hits_key(&entry.key));
-                    let length = self.place.aad.len();
-                    self.place.aad.push_str(&entry.key);
-                    self.place.aad.push(':');
-                    self.place.path.push(Step::Key(entry.key.clone()));
+                    let length = self.aad.len();
+                    self.aad.push_str(&entry.key);
+                    self.aad.push(':');
                     self.hits += hit;
                     // In a map a value stays a value.
-                    self.node(&mut entry.value)?;
+                    self.node(&mut entry.value, &Way::Key(way, &entry.key))?;
                     self.hits -= hit;
-                    self.place.path.pop();
-                    self.place.aad.truncate(length);
+                    self.aad.truncate(length);
                     self.clear_level();
                 }
             }
@@ -122,21 +146,18 @@ impl<V: Visitor> Walk<'_, V> {
         Ok(())
     }
 
-    fn list(&mut self, list: &mut List) -> Result<(), V::Error> {
+    fn list(&mut self, list: &mut List, way: &Way<'_>) -> Result<(), V::Error> {
         let outer = self.enter(true, list.layout, list.position);
         let mut index = 0;
         for item in &mut list.items {
             match item {
                 ListItem::Comment(comment) => {
-                    if let Some(text) = self.comment(comment)? {
+                    if let Some(text) = self.comment(comment, way)? {
                         *item = ListItem::Node(Node::Leaf(item_of(comment, text)));
                     }
                 }
                 ListItem::Node(node) => {
-                    self.place.path.push(Step::Index(index));
-                    let outcome = self.node(node)?;
-                    self.place.path.pop();
-                    match outcome {
+                    match self.node(node, &Way::Index(way, index))? {
                         Outcome::Value => index += 1,
                         Outcome::Comment(text) => {
                             *item = ListItem::Comment(Comment {
@@ -163,28 +184,38 @@ impl<V: Visitor> Walk<'_, V> {
             layout,
             column: position.column,
         };
-        std::mem::replace(&mut self.place.home, home)
+        std::mem::replace(&mut self.home, home)
     }
 
     fn leave(&mut self, outer: Home) {
         self.comments.pop();
-        self.place.home = outer;
+        self.home = outer;
     }
 
-    fn node(&mut self, node: &mut Node) -> Result<Outcome, V::Error> {
+    fn node(&mut self, node: &mut Node, way: &Way<'_>) -> Result<Outcome, V::Error> {
         match node {
-            Node::Map(map) => self.map(map).map(|()| Outcome::Value),
-            Node::List(list) => self.list(list).map(|()| Outcome::Value),
+            Node::Map(map) => self.map(map, way).map(|()| Outcome::Value),
+            Node::List(list) => self.list(list, way).map(|()| Outcome::Value),
             Node::Leaf(leaf) => {
-                self.place.selected = self.selects();
-                self.visitor.value(leaf, &self.place)
+                let place = Place {
+                    document: self.document,
+                    way,
+                    aad: &self.aad,
+                    selected: self.selects(),
+                    home: self.home,
+                };
+                self.visitor.value(leaf, &place)
             }
         }
     }
 
     /// A comment that lets values be encrypted stays readable itself; one that keeps them clear is
     /// already covered by itself.
-    fn comment(&mut self, comment: &mut Comment) -> Result<Option<Secret>, V::Error> {
+    fn comment(
+        &mut self,
+        comment: &mut Comment,
+        way: &Way<'_>,
+    ) -> Result<Option<Secret>, V::Error> {
         let hit = comment
             .text
             .expose_text()
@@ -193,12 +224,19 @@ impl<V: Visitor> Walk<'_, V> {
         if let (Some(level), true) = (self.comments.last_mut(), hit) {
             *level = true;
         }
-        self.place.selected = if self.rule.hit_encrypts() {
+        let selected = if self.rule.hit_encrypts() {
             before
         } else {
             self.selects()
         };
-        self.visitor.comment(comment, &self.place)
+        let place = Place {
+            document: self.document,
+            way,
+            aad: &self.aad,
+            selected,
+            home: self.home,
+        };
+        self.visitor.comment(comment, &place)
     }
 
     fn clear_level(&mut self) {

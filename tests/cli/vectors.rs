@@ -473,7 +473,7 @@ pub(crate) fn parts(text: &[u8]) -> Option<(Vec<String>, Vec<String>)> {
         b'{' | b'[' => Format::Json,
         _ => Format::Yaml,
     };
-    let documents = format::parse(kind, text).ok()?;
+    let documents = format::parse(kind, &Secret::new(text.to_vec())).ok()?;
     let (mut values, mut comments) = (Vec::new(), Vec::new());
     for document in &documents {
         values.push("document".to_owned());

@@ -167,8 +167,8 @@ fn parse(format: Format, text: &Secret) -> Result<Vec<Map>, String> {
         )
     };
     match format {
-        Format::Yaml => Ok(yaml::parse_sops(text.expose()).map_err(wrong)?.documents),
-        _ => format::parse(format, text.expose()).map_err(wrong),
+        Format::Yaml => Ok(yaml::parse_sops(text).map_err(wrong)?.documents),
+        _ => format::parse(format, text).map_err(wrong),
     }
 }
 

@@ -75,7 +75,7 @@ fn example(stores: &Stores) -> Secret {
     if stores.output == Format::Binary {
         return Secret::from_text("Edit this file, then save it: it is sealed.\n");
     }
-    let documents = format::parse(Format::Json, EXAMPLE.as_bytes()).unwrap_or_default();
+    let documents = format::parse(Format::Json, &Secret::from_text(EXAMPLE)).unwrap_or_default();
     // Not every format can hold lists; a text of its own would do as well there.
     format::emit(stores.output, &documents, stores.layout)
         .unwrap_or_else(|_| flat_example(stores.output))

@@ -180,7 +180,7 @@ fn converted(plain: &Secret, stores: &Stores, shown: &Path) -> Result<(Format, S
     if stores.input == stores.output {
         return Ok((stores.input, plain.clone()));
     }
-    let documents = crate::format::parse(stores.input, plain.expose())
+    let documents = crate::format::parse(stores.input, plain)
         .map_err(|error| unreadable(&error.into(), shown))?;
     let text = crate::format::emit(stores.output, &documents, stores.layout);
     let text =
@@ -232,7 +232,7 @@ fn not_made(error: &SealError, shown: &Path) -> Failure {
         }
         SealError::Read(error) => unreadable(error, shown),
         SealError::Randomness(_) => Failure::generic(error.to_string()),
-        SealError::Unopenable(_) | SealError::Unfaithful => Failure::new(
+        SealError::Unfaithful => Failure::new(
             Exit::Encrypt,
             format!("Error encrypting tree: {}: {error}", shown.display()),
         ),

@@ -41,7 +41,7 @@ pub(super) fn load(input: &Input) -> Result<Loaded, Failure> {
             .map(Loaded::File)
             .map_err(|error| Failure::reading(path, &error));
     }
-    Ok(Loaded::Other(super::call::read(input)?))
+    Ok(Loaded::Other(super::call::read(input)?.shared()))
 }
 
 /// Delivers `content` where the flags want it.

@@ -29,7 +29,7 @@ pub(super) fn parse(json: &Secret) -> Result<Node, NotAValue> {
     document.extend_from_slice(json.expose());
     document.push(b'}');
     let document = Secret::new(document);
-    let parsed = format::parse(Format::Json, document.expose()).map_err(|_| NotAValue::Json)?;
+    let parsed = format::parse(Format::Json, &document).map_err(|_| NotAValue::Json)?;
     let map = parsed.into_iter().next().ok_or(NotAValue::Json)?;
     let entry = map.items.into_iter().find_map(|item| match item {
         MapItem::Entry(entry) => Some(entry),

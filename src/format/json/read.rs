@@ -10,8 +10,10 @@ use crate::tree::{
 };
 
 /// Reads the object at the root of `text`.
-pub(super) fn document(text: &[u8]) -> Result<Map, SyntaxError> {
+pub(super) fn document(whole: &Secret) -> Result<Map, SyntaxError> {
+    let text = whole.expose();
     let mut reader = Reader {
+        whole,
         text,
         at: 0,
         locator: Locator::new(text),
@@ -31,6 +33,7 @@ pub(super) fn document(text: &[u8]) -> Result<Map, SyntaxError> {
 }
 
 struct Reader<'a> {
+    whole: &'a Secret,
     text: &'a [u8],
     at: usize,
     locator: Locator<'a>,
@@ -57,7 +60,7 @@ enum Begun {
     Open(Open),
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn root(&mut self) -> Result<Map, SyntaxError> {
         let mut open: Vec<Open> = Vec::new();
         loop {
@@ -146,7 +149,7 @@ impl Reader<'_> {
             Some(b'"') => {
                 let start = self.at;
                 let position = self.locator.position(start);
-                let text = self.string()?.into_secret();
+                let text = self.string()?.into_secret(self.whole);
                 let style = Style::DoubleQuoted;
                 Ok(self.leaf(Kind::Text, text, style, position, start))
             }
@@ -253,7 +256,7 @@ impl Reader<'_> {
         if kind == Kind::Float && !written.parse().is_ok_and(f64::is_finite) {
             return Err(self.malformed("a number is too large"));
         }
-        let text = Secret::from_text(written);
+        let text = self.whole.part(written.as_bytes());
         Ok(self.leaf(kind, text, Style::Plain, position, start))
     }
 
@@ -307,7 +310,7 @@ impl Reader<'_> {
     }
 
     /// Reads a string in double quotes.
-    fn string(&mut self) -> Result<Decoded, SyntaxError> {
+    fn string(&mut self) -> Result<Decoded<'a>, SyntaxError> {
         self.at += 1;
         let start = self.at;
         let mut escaped = false;
@@ -330,9 +333,9 @@ impl Reader<'_> {
         let raw = self.text.get(start..self.at).unwrap_or_default();
         self.at += 1;
         if !escaped && std::str::from_utf8(raw).is_ok() {
-            return Ok(Decoded(raw.to_vec()));
+            return Ok(Decoded::AsWritten(raw));
         }
-        Ok(Decoded(decode(raw)))
+        Ok(Decoded::Made(decode(raw)))
     }
 
     /// Steps over an escape.
@@ -370,15 +373,26 @@ impl Reader<'_> {
 }
 
 /// The content of a string, which is UTF-8.
-struct Decoded(Vec<u8>);
+enum Decoded<'a> {
+    AsWritten(&'a [u8]),
+    Made(Vec<u8>),
+}
 
-impl Decoded {
-    fn into_secret(self) -> Secret {
-        Secret::new(self.0)
+impl Decoded<'_> {
+    /// `whole` is the text that it was read from.
+    fn into_secret(self, whole: &Secret) -> Secret {
+        match self {
+            Self::AsWritten(bytes) => whole.part(bytes),
+            Self::Made(bytes) => Secret::new(bytes),
+        }
     }
 
     fn into_string(self) -> String {
-        String::from_utf8(self.0).unwrap_or_default()
+        let bytes = match self {
+            Self::AsWritten(bytes) => bytes.to_vec(),
+            Self::Made(bytes) => bytes,
+        };
+        String::from_utf8(bytes).unwrap_or_default()
     }
 }
 

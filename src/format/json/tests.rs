@@ -5,6 +5,10 @@ use crate::format::shape::{Shape, any_json, any_json_map, entry, text};
 use crate::format::{Fault, Format};
 use crate::tree::{Kind, ListItem, MapItem, Node, Position};
 
+fn parse(text: &[u8]) -> Result<Map, SyntaxError> {
+    super::parse(&Secret::new(text.to_vec()))
+}
+
 fn read(source: &str) -> Map {
     parse(source.as_bytes()).unwrap()
 }

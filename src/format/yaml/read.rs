@@ -27,7 +27,7 @@ pub struct Reading {
     pub documents: Vec<Map>,
 }
 
-/// Reads all documents of `text` as SOPS does: anchors and aliases, tags, merge keys, several documents,
+/// Reads all documents of `whole` as SOPS does: anchors and aliases, tags, merge keys, several documents,
 /// comments where SOPS sees them, duplicate keys from the second document on.
 ///
 /// Where a text uses what edits cannot keep (anchors, aliases, tags, merge keys, keys behind `?`,
@@ -37,7 +37,8 @@ pub struct Reading {
 /// # Errors
 /// At the first character that breaks a rule. [`Fault::Empty`] for a text without a byte;
 /// [`Fault::KeyNotText`] and [`Fault::TooLarge`] for what SOPS refuses only after it has read everything.
-pub fn parse_sops(text: &[u8]) -> Result<Reading, SyntaxError> {
+pub fn parse_sops(whole: &Secret) -> Result<Reading, SyntaxError> {
+    let text = whole.expose();
     if text.is_empty() {
         return Err(at_start(Fault::Empty));
     }
@@ -45,7 +46,7 @@ pub fn parse_sops(text: &[u8]) -> Result<Reading, SyntaxError> {
     let text =
         std::str::from_utf8(stripped.unwrap_or(text)).map_err(|error| not_text(text, &error))?;
     check_characters(text)?;
-    let (mut documents, kept) = Builder::read(text)?;
+    let (mut documents, kept) = Builder::read(text, whole)?;
     if documents.is_empty() {
         return Err(at_start(Fault::Malformed(
             "there is no document, only comments or nothing",

@@ -57,7 +57,7 @@ proptest! {
     #[test]
     fn every_tree_reads_back(documents in prop::collection::vec(tree(), 1..3), columns in 0..10i64) {
         let text = emit(&documents, Indent::of(columns).unwrap()).unwrap();
-        let reading = parse_sops(text.expose()).unwrap();
+        let reading = parse_sops(&text).unwrap();
         let contents = |documents: &[Map]| documents.iter().map(content).collect::<Vec<_>>();
         prop_assert_eq!(
             contents(&reading.documents), contents(&documents),

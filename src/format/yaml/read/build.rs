@@ -22,6 +22,7 @@ const SMALL: usize = 400_000;
 const LARGE: usize = 4_000_000;
 
 pub(super) struct Builder<'a> {
+    whole: &'a Secret,
     composer: Composer<'a>,
     /// The first fault that SOPS notices only when it has read everything.
     late: Option<SyntaxError>,
@@ -52,12 +53,14 @@ fn line_starts(text: &str) -> Vec<usize> {
 }
 
 impl<'a> Builder<'a> {
-    /// Reads all documents of `text`; gives them, and whether the text holds them as they are.
-    pub(super) fn read(text: &'a str) -> Result<(Vec<Map>, bool), SyntaxError> {
+    /// Reads all documents of `text`, which lies in `whole`; gives them, and whether the text holds them as
+    /// they are.
+    pub(super) fn read(text: &'a str, whole: &'a Secret) -> Result<(Vec<Map>, bool), SyntaxError> {
         let mut composer = Composer::new(text);
         let documents = composer.documents()?;
         let special = composer.special;
         let mut builder = Self {
+            whole,
             composer,
             late: None,
             special,
@@ -224,7 +227,7 @@ impl<'a> Builder<'a> {
             column: counted(whole[start..span.start].chars().count()),
         };
         Comment {
-            text: Secret::from_text(text),
+            text: self.whole.part(text.as_bytes()),
             position,
             span,
             trailing,
@@ -456,7 +459,7 @@ impl<'a> Builder<'a> {
             let bytes = STANDARD.decode(zeroize::Zeroizing::new(base64).as_bytes());
             Secret::new(bytes.map_err(|_| self.fault(id, Fault::Malformed("not valid base64")))?)
         } else {
-            Secret::from_text(written)
+            self.whole.part(written.as_bytes())
         };
         let leaf = Leaf {
             kind: kind.unwrap_or(Kind::Int),

@@ -8,11 +8,11 @@ use crate::format::yaml::{self, Indent};
 use crate::tree::{ListItem, MapItem};
 
 fn read(text: &str) -> Reading {
-    parse_sops(text.as_bytes()).unwrap()
+    parse_sops(&Secret::from_text(text)).unwrap()
 }
 
 fn fault(text: &str) -> Fault {
-    parse_sops(text.as_bytes()).unwrap_err().fault
+    parse_sops(&Secret::from_text(text)).unwrap_err().fault
 }
 
 fn printed(documents: &[Map]) -> String {
@@ -75,9 +75,9 @@ proptest! {
 
     #[test]
     fn any_text_is_read_or_refused(source in "[-a-c:?&*!|>'\"#%@,{}\\[\\] \n\t<~0-2]{0,60}") {
-        if let Ok(reading) = parse_sops(source.as_bytes()) {
+        if let Ok(reading) = parse_sops(&Secret::from_text(&source)) {
             let text = printed(&reading.documents);
-            prop_assert!(parse_sops(text.as_bytes()).is_ok(), "\n{}\nto\n{}", source, text);
+            prop_assert!(parse_sops(&Secret::from_text(&text)).is_ok(), "\n{}\nto\n{}", source, text);
         }
     }
 }
@@ -156,9 +156,15 @@ fn comments_stand_where_sops_sees_them() {
 fn the_deepest_nesting_that_is_read_can_be_printed_and_dropped() {
     for (open, close) in [("[", "]"), ("{a: ", "}")] {
         let text = format!("a: {}1{}\n", open.repeat(490), close.repeat(490));
-        assert!(parse_sops(through(&text).as_bytes()).is_ok());
+        assert!(parse_sops(&Secret::from_text(&through(&text))).is_ok());
     }
-    assert!(parse_sops(through(&format!("a:\n {}x\n", "- ".repeat(490))).as_bytes()).is_ok());
+    assert!(
+        parse_sops(&Secret::from_text(&through(&format!(
+            "a:\n {}x\n",
+            "- ".repeat(490)
+        ))))
+        .is_ok()
+    );
 }
 
 /// Gives the `place`th scalar another text.
