@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::secret::Secret;
-use crate::tree::{Map, Path, Position, Span};
+use crate::tree::{Map, Path, Position};
 
 pub mod binary;
 pub mod dotenv;
@@ -20,8 +20,11 @@ pub mod scalar;
 #[cfg(test)]
 mod shape;
 mod sink;
+mod splice;
 mod untyped;
 pub mod yaml;
+
+pub use splice::Splice;
 
 /// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -266,50 +269,6 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Edits of one text, made in one pass. Edits must not overlap; they may come in any order.
-#[derive(Debug, Default)]
-pub struct Splice {
-    edits: Vec<(Span, Secret)>,
-}
-
-impl Splice {
-    /// Replaces what lies in `span`.
-    pub fn replace(&mut self, span: Span, text: impl Into<Secret>) {
-        self.edits.push((span, text.into()));
-    }
-
-    /// Puts `text` in front of the byte `at`.
-    pub fn insert(&mut self, at: usize, text: impl Into<Secret>) {
-        self.replace(Span { start: at, end: at }, text);
-    }
-
-    /// Takes out what lies in `span`.
-    pub fn remove(&mut self, span: Span) {
-        self.replace(span, Secret::from_text(""));
-    }
-
-    /// The text with all edits made. Edits at one place keep their order. Linear in text and edits.
-    #[must_use]
-    pub fn apply(mut self, text: &(impl AsRef<[u8]> + ?Sized)) -> Secret {
-        let text = text.as_ref();
-        self.edits.sort_by_key(|(span, _)| (span.start, span.end));
-        let added: usize = self.edits.iter().map(|(_, new)| new.len()).sum();
-        let length = |span: &Span| span.end.saturating_sub(span.start);
-        let removed: usize = self.edits.iter().map(|(span, _)| length(span)).sum();
-        // Reserved at once and exactly, so that no copy is made, let alone left behind unwiped.
-        let mut result = Vec::with_capacity((text.len() + added).saturating_sub(removed));
-        let mut at = 0;
-        for (span, new) in &self.edits {
-            debug_assert!(at <= span.start && span.start <= span.end, "edits overlap");
-            result.extend_from_slice(text.get(at..span.start).unwrap_or_default());
-            result.extend_from_slice(new.expose());
-            at = span.end;
-        }
-        result.extend_from_slice(text.get(at..).unwrap_or_default());
-        Secret::new(result)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,15 +303,6 @@ mod tests {
         for word in ["env", "JSON", "", "yml"] {
             assert_eq!(Format::from_word(word), None);
         }
-    }
-
-    #[test]
-    fn edits_in_any_order_leave_the_rest_alone() {
-        let mut splice = Splice::default();
-        splice.replace(Span { start: 6, end: 7 }, Secret::from_text("ZZ"));
-        splice.insert(0, Secret::from_text(">"));
-        splice.remove(Span { start: 2, end: 4 });
-        assert_eq!(splice.apply("0123456789").expose_text(), Some(">0145ZZ789"));
     }
 
     const FORMATS: [Format; 5] = [

@@ -24,7 +24,7 @@ const NONCE: usize = 32;
 const PREFIX: &str = "ENC[AES256_GCM,";
 
 /// The type that is recorded beside a ciphertext.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ValueType {
     /// Text, or bytes that are not UTF-8.
     Str,

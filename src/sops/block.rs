@@ -177,15 +177,6 @@ impl Block {
     }
 }
 
-/// Removes the entries that belong to the block.
-pub(super) fn remove(format: Format, documents: &mut [Map]) {
-    for map in documents {
-        map.items.retain(
-            |item| !matches!(item, MapItem::Entry(entry) if is_block_key(format, &entry.key)),
-        );
-    }
-}
-
 /// Whether an entry at the root belongs to the block.
 pub(super) fn is_block_key(format: Format, key: &str) -> bool {
     match format {
@@ -197,19 +188,16 @@ pub(super) fn is_block_key(format: Format, key: &str) -> bool {
 fn take_items(format: Format, document: usize, map: &mut Map, taken: &mut Vec<Taken>) {
     let belongs =
         |item: &MapItem| matches!(item, MapItem::Entry(entry) if is_block_key(format, &entry.key));
-    let mut kept = Vec::with_capacity(map.items.len());
-    for (place, item) in std::mem::take(&mut map.items).into_iter().enumerate() {
-        if belongs(&item) {
-            taken.push(Taken {
-                document,
-                place: Some(place),
-                item,
-            });
-        } else {
-            kept.push(item);
-        }
-    }
-    map.items = kept;
+    let places = map.items.iter().enumerate();
+    let places: Vec<usize> = places
+        .filter_map(|(place, item)| belongs(item).then_some(place))
+        .collect();
+    let items = map.items.extract_if(.., |item| belongs(item));
+    taken.extend(places.into_iter().zip(items).map(|(place, item)| Taken {
+        document,
+        place: Some(place),
+        item,
+    }));
     let end = map.items.len();
     let here = taken.iter_mut().filter(|one| one.document == document);
     for (before, one) in here.enumerate() {

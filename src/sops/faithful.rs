@@ -1,6 +1,8 @@
 //! Whether a text that is about to be written holds what it was made from: it is read again and compared
 //! with what was to be written, value by value. That each ciphertext decrypts is not tried again.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use super::block::{FieldChange, Wrapped, text_node};
 use super::open::Sealed;
 use super::seal::{Draft, SealError};
@@ -29,8 +31,8 @@ impl Stamp {
 
 /// What a text was made from.
 pub(super) struct Intent<'a> {
-    /// With the ciphertexts.
-    pub(super) documents: &'a [Map],
+    /// Of the documents with their ciphertexts.
+    pub(super) fingerprint: u64,
     pub(super) stamp: &'a Stamp,
     pub(super) coverage: Coverage,
     /// What was wrapped anew.
@@ -48,8 +50,7 @@ impl Intent<'_> {
             && self
                 .wrapped
                 .is_none_or(|groups| is_wrapped_for(&sealed, groups))
-            && sealed.documents.len() == self.documents.len()
-            && sealed.documents.iter().zip(self.documents).all(same_map);
+            && fingerprint(&sealed.documents) == self.fingerprint;
         if same {
             Ok(Draft { sealed, key })
         } else {
@@ -66,22 +67,44 @@ fn is_wrapped_for(sealed: &Sealed, groups: &[Vec<Wrapped>]) -> bool {
     read.eq(meant.map(|(recipient, armored)| (recipient.as_str(), armored.as_str())))
 }
 
-fn same_map((read, meant): (&Map, &Map)) -> bool {
-    let keys = |map: &Map| map.entries().count();
-    keys(read) == keys(meant)
-        && read
-            .entries()
-            .zip(meant.entries())
-            .all(|(read, meant)| read.key == meant.key && same_node(&read.value, &meant.value))
+/// A number that stands for structure, keys and values of `documents`, ciphertexts for what they hold. Two
+/// trees with the same one are the same, unless somebody took pains; so the first may be dropped before the
+/// second is read.
+pub(super) fn fingerprint(documents: &[Map]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for document in documents {
+        map(document, &mut hasher);
+    }
+    hasher.finish()
 }
 
-fn same_list(read: &List, meant: &List) -> bool {
-    let (mut read, mut meant) = (values(read), values(meant));
-    loop {
-        match (read.next(), meant.next()) {
-            (None, None) => return true,
-            (Some(read), Some(meant)) if same_node(read, meant) => {}
-            _ => return false,
+fn map(map: &Map, hasher: &mut DefaultHasher) {
+    hasher.write_u8(b'm');
+    for entry in map.entries() {
+        entry.key.hash(hasher);
+        node(&entry.value, hasher);
+    }
+    hasher.write_u8(b'.');
+}
+
+fn node(node: &Node, hasher: &mut DefaultHasher) {
+    match node {
+        Node::Map(inner) => map(inner, hasher),
+        Node::List(list) => {
+            hasher.write_u8(b'l');
+            for item in values(list) {
+                self::node(item, hasher);
+            }
+            hasher.write_u8(b'.');
+        }
+        Node::Leaf(leaf) => {
+            hasher.write_u8(b'v');
+            leaf.sealed.hash(hasher);
+            let plain = Plain::of_leaf(leaf).map(Plain::without_point);
+            let value = plain
+                .as_ref()
+                .map(|plain| (plain.kind, plain.bytes.expose()));
+            value.hash(hasher);
         }
     }
 }
@@ -98,19 +121,4 @@ fn values(list: &List) -> impl Iterator<Item = &Node> {
 fn is_sealed_comment(leaf: &Leaf) -> bool {
     let text = leaf.text.expose_text().filter(|_| leaf.sealed);
     text.and_then(value::type_of) == Some(ValueType::Comment)
-}
-
-fn same_node(read: &Node, meant: &Node) -> bool {
-    match (read, meant) {
-        (Node::Map(read), Node::Map(meant)) => same_map((read, meant)),
-        (Node::List(read), Node::List(meant)) => same_list(read, meant),
-        (Node::Leaf(read), Node::Leaf(meant)) if read.sealed && meant.sealed => {
-            // Ciphertext: constant time would protect nothing.
-            read.text.expose() == meant.text.expose()
-        }
-        (Node::Leaf(read), Node::Leaf(meant)) => {
-            read.sealed == meant.sealed && Plain::of_leaf(read) == Plain::of_leaf(meant)
-        }
-        _ => false,
-    }
 }

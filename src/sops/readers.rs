@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::block::{FieldChange, Wrapped, key_fields};
 use super::encrypt::{Encrypt, Former};
-use super::faithful::Intent;
+use super::faithful::{Intent, fingerprint};
 use super::open::Sealed;
 use super::opened::Opened;
 use super::seal::{Draft, SealError};
@@ -99,9 +99,10 @@ impl Opened {
         changes.extend(lost);
         let stamp = sealing.stamp(now)?;
         changes.extend(stamp.changes());
-        let text = source::replaced(&self.sealed, &mut after, &changes)?;
+        let fingerprint = fingerprint(&after);
+        let text = source::replaced(&self.sealed, after, &changes)?;
         let intent = Intent {
-            documents: &after,
+            fingerprint,
             stamp: &stamp,
             coverage: metadata.coverage,
             wrapped: Some(&groups),
@@ -148,7 +149,7 @@ impl Sealed {
         }
         let mut changes = key_changes(&groups, readers.needed());
         changes.extend(lost);
-        let text = source::replaced(self, &mut self.documents.clone(), &changes)?;
+        let text = source::replaced(self, self.documents.clone(), &changes)?;
         let sealed = Self::of(self.again(&text)?)?;
         Ok(Draft {
             sealed,

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::block::{NewBlock, is_block_key};
 use super::encrypt::{Encrypt, Former};
-use super::faithful::Intent;
+use super::faithful::{Intent, fingerprint};
 use super::open::{ReadError, Sealed};
 use super::opened::Opened;
 use super::readers::Readers;
@@ -158,11 +158,11 @@ fn seal_source(
         stamp: &stamp,
     };
     let block = NewText::Fields(block.fields());
-    let text = source::sealed_text(&source, &mut after, &block, terms.layout)?;
     let (format, dialect) = (source.format, source.dialect);
-    drop(source);
+    let fingerprint = fingerprint(&after);
+    let text = source::sealed_text(source, after, &block, terms.layout)?;
     let intent = Intent {
-        documents: &after,
+        fingerprint,
         stamp: &stamp,
         coverage: terms.coverage,
         wrapped: Some(&groups),
@@ -197,9 +197,10 @@ impl Opened {
         let stamp = sealing.stamp(now)?;
         let block = source::renewed_block(&self.sealed, &stamp.changes())?;
         let layout = format::Layout::default();
-        let text = source::sealed_text(&source, &mut after, &block, layout)?;
+        let fingerprint = fingerprint(&after);
+        let text = source::sealed_text(source, after, &block, layout)?;
         let intent = Intent {
-            documents: &after,
+            fingerprint,
             stamp: &stamp,
             coverage: metadata.coverage,
             wrapped: None,
@@ -230,9 +231,10 @@ impl Opened {
         let mut after = documents.to_vec();
         walk(&mut after, &metadata.rule, &mut sealing)?;
         let stamp = sealing.stamp(now)?;
-        let text = source::replaced(&self.sealed, &mut after, &stamp.changes())?;
+        let fingerprint = fingerprint(&after);
+        let text = source::replaced(&self.sealed, after, &stamp.changes())?;
         let intent = Intent {
-            documents: &after,
+            fingerprint,
             stamp: &stamp,
             coverage: metadata.coverage,
             wrapped: None,
@@ -249,7 +251,7 @@ impl Sealed {
     /// When the result does not read back.
     pub(crate) fn with_field(&self, name: &'static str, value: Node) -> Result<Self, SealError> {
         let changes = [(name, Some(value))];
-        let text = source::replaced(self, &mut self.documents.clone(), &changes)?;
+        let text = source::replaced(self, self.documents.clone(), &changes)?;
         Ok(Self::of(self.again(&text)?)?)
     }
 

@@ -72,6 +72,21 @@ impl Source {
     }
 }
 
+impl Source {
+    /// The text with the values of `after`, a changed copy of its documents.
+    fn rewritten(&self, after: &[Map], layout: Layout) -> Result<Secret, EmitError> {
+        let text = self.text.expose();
+        let changed = (self.documents.as_slice(), after);
+        rewritten(
+            self.dialect,
+            sealed_form(self.format),
+            text,
+            changed,
+            layout,
+        )
+    }
+}
+
 /// A JSON text up to the end of its root: what follows is ignored, and must not stay in clear in a sealed
 /// file.
 fn without_rest(text: Secret, documents: &[Map]) -> Secret {
@@ -92,11 +107,11 @@ pub(super) fn sealed_form(format: Format) -> Format {
 
 /// The plaintext file that `sealed` becomes when its values are `documents`. Nothing for a binary file
 /// that has lost its one value.
-pub(super) fn plain_text(sealed: &Sealed, documents: &[Map]) -> Secret {
+pub(super) fn plain_text(sealed: Sealed, documents: &[Map]) -> Secret {
     let text = match sealed.format {
         Format::Binary => format::emit(Format::Binary, documents, Layout::default()),
         format => {
-            let mut before = sealed.documents.clone();
+            let mut before = sealed.documents;
             sealed.block.put_back(&mut before);
             let (text, layout) = (sealed.text.expose(), Layout::default());
             rewritten(sealed.dialect, format, text, (&before, documents), layout)
@@ -110,22 +125,20 @@ pub(super) fn plain_text(sealed: &Sealed, documents: &[Map]) -> Secret {
 }
 
 /// The sealed file with other ciphertexts and other fields in its block: `after` are its documents,
-/// changed. They have a block meanwhile.
+/// changed.
 pub(super) fn replaced(
     sealed: &Sealed,
-    after: &mut [Map],
+    mut after: Vec<Map>,
     changes: &[FieldChange],
 ) -> Result<Secret, EmitError> {
     let mut before = sealed.documents.clone();
     sealed.block.put_back(&mut before);
     let block = sealed.block.changed(sealed.format, changes);
-    block.put_back(after);
+    block.put_back(&mut after);
     let form = sealed_form(sealed.format);
     let text = sealed.text.expose();
     let layout = Layout::default();
-    let text = rewritten(sealed.dialect, form, text, (&before, after), layout);
-    block::remove(sealed.format, after);
-    text
+    rewritten(sealed.dialect, form, text, (&before, &after), layout)
 }
 
 /// A changed text: environment documents keep their spelling, other YAML gets that of SOPS.
@@ -143,48 +156,30 @@ fn rewritten(
 }
 
 /// A sealed file made from the plaintext `source`: `after` are its documents, encrypted. The block comes
-/// last, in every document, also in those of `after` meanwhile.
+/// last, in every document.
 pub(super) fn sealed_text(
-    source: &Source,
-    after: &mut [Map],
+    source: Source,
+    mut after: Vec<Map>,
     block: &NewText,
     layout: Layout,
 ) -> Result<Secret, EmitError> {
-    let text = source.text.expose();
     let form = sealed_form(source.format);
     let is_block = |document: &Map| document.layout == tree::Layout::Block;
     if form == Format::Yaml && source.documents.iter().all(is_block) {
-        let changed = (source.documents.as_slice(), &*after);
-        let body = rewritten(source.dialect, form, text, changed, layout)?;
-        let lines = match block {
-            NewText::Lines(lines) => lines.clone(),
-            NewText::Fields(fields) => {
-                let root = Map {
-                    items: block::entries(form, fields.clone()),
-                    ..Map::default()
-                };
-                yaml::render(&root, 0, yaml::step_of(&source.documents))
-            }
-        };
+        let lines = block.lines(yaml::step_of(&source.documents));
+        let body = source.rewritten(&after, layout)?;
+        drop((source, after));
         return Ok(yaml::append_lines(&body, &lines));
     }
-    let fields = match block {
-        NewText::Fields(fields) => fields.clone(),
-        NewText::Lines(lines) => fields_of(lines),
-    };
-    for document in &mut *after {
+    let fields = block.fields();
+    for document in &mut after {
         document.items.extend(block::entries(form, fields.clone()));
     }
-    let text = match source.format {
+    match source.format {
         // What is sealed as JSON was no JSON before.
-        Format::Binary => format::emit(form, after, layout),
-        _ => {
-            let changed = (source.documents.as_slice(), &*after);
-            rewritten(source.dialect, form, text, changed, layout)
-        }
-    };
-    block::remove(form, after);
-    text
+        Format::Binary => format::emit(form, &after, layout),
+        _ => source.rewritten(&after, layout),
+    }
 }
 
 /// The block of a file that is made from plaintext.
@@ -193,6 +188,29 @@ pub(super) enum NewText {
     Fields(Map),
     /// Lines of YAML that stood in a file.
     Lines(Secret),
+}
+
+impl NewText {
+    /// As lines of YAML with `step` blanks per level.
+    fn lines(&self, step: usize) -> Secret {
+        match self {
+            Self::Lines(lines) => lines.clone(),
+            Self::Fields(fields) => {
+                let root = Map {
+                    items: block::entries(Format::Yaml, fields.clone()),
+                    ..Map::default()
+                };
+                yaml::render(&root, 0, step)
+            }
+        }
+    }
+
+    fn fields(&self) -> Map {
+        match self {
+            Self::Fields(fields) => fields.clone(),
+            Self::Lines(lines) => fields_of(lines),
+        }
+    }
 }
 
 /// The block of `sealed` with `changes`. In YAML its lines stay as they are, but for what differs.

@@ -134,12 +134,12 @@ fn not_opened(error: &OpenError, shown: &Path) -> Failure {
 /// # Errors
 /// When the format cannot hold the values.
 pub(super) fn plain(
-    opened: &Opened,
+    opened: Opened,
     stores: &Stores,
     indent_typed: bool,
 ) -> Result<Secret, Failure> {
     if opened.sealed().format() == stores.output && !indent_typed {
-        return Ok(opened.text());
+        return Ok(opened.into_text());
     }
     opened
         .emit(stores.output, stores.layout)

@@ -120,8 +120,7 @@ pub(super) fn with_file(call: &mut Call<'_>) -> Result<(), Failure> {
     }
     let opened = subject.open(call, stores.input)?;
     let indented = call.globals.number("indent").is_some();
-    let text = engine::plain(&opened, &stores, indented)?;
-    drop(opened);
+    let text = engine::plain(opened, &stores, indented)?;
     let user = user(call)?;
     let handed = HandedOver::new(call, &name, text, user.as_ref())?;
     let line = subject.command.to_string_lossy();

@@ -32,7 +32,7 @@ pub(super) fn decrypt(call: &mut Call<'_>) -> Result<(), Failure> {
     let indented = call.globals.number("indent").is_some();
     let text = match part.filter(|path| !path.steps().is_empty()) {
         Some(path) => extracted(&opened, &path, &stores)?,
-        None => engine::plain(&opened, &stores, indented)?,
+        None => engine::plain(opened, &stores, indented)?,
     };
     output::deliver(call, &input, &loaded, &text)
 }

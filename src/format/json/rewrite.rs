@@ -3,9 +3,10 @@
 use super::print::{self, Style, Value};
 use super::run::run_without;
 use crate::format::sink::{Sink, printed};
+use crate::format::splice::is_long_word;
 use crate::format::{EmitError, Layout, Splice};
 use crate::secret::Secret;
-use crate::tree::{ListItem, Map, MapItem, Node, Span};
+use crate::tree::{Kind, ListItem, Map, MapItem, Node, Span};
 
 /// Makes `after` of `source`, which was read as `before`.
 pub(super) fn document(
@@ -37,7 +38,7 @@ struct Rewriter<'a> {
     source: &'a [u8],
     /// The style of the text where neighbours say nothing.
     default: Style,
-    splice: Splice,
+    splice: Splice<'a>,
     /// Objects and arrays that are still to be compared.
     open: Vec<Pair<'a>>,
 }
@@ -246,6 +247,13 @@ impl<'a> Rewriter<'a> {
                     });
                 }
                 return Ok(());
+            }
+            (_, Node::Leaf(after)) if after.kind == Kind::Text => {
+                let word = after.text.expose_text().filter(|text| is_long_word(text));
+                if let Some(word) = word {
+                    self.splice.replace_with_word(before.span(), "\"", word);
+                    return Ok(());
+                }
             }
             _ => {}
         }

@@ -44,7 +44,7 @@ pub struct Editor<'a> {
     pub(super) source: &'a str,
     step: usize,
     pub(super) line_break: &'static str,
-    pub(super) splice: Splice,
+    pub(super) splice: Splice<'a>,
     /// Whether lines were put behind a last line that does not end.
     longer: bool,
 }
@@ -81,6 +81,17 @@ impl<'a> Editor<'a> {
     #[must_use]
     pub fn ends_at(&self, at: usize) -> bool {
         at == self.source.len()
+    }
+
+    /// Puts `word`, which needs no quotes, in the place of the plain or quoted scalar at `span`. Nothing is
+    /// done, and `false` comes back, where it would touch what stands before.
+    pub(super) fn put_word(&mut self, span: Span, word: &'a str) -> bool {
+        let written = &self.source[span.start..span.end];
+        let fits = !written.is_empty() && !written.starts_with(['|', '>']);
+        if fits {
+            self.splice.replace_with_word(span, "", word);
+        }
+        fits
     }
 
     /// Puts `new` in the place of `leaf`, which stands at `site`.

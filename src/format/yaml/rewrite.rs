@@ -12,6 +12,7 @@ use self::part::{Part, parts_of_list, parts_of_map};
 use super::edit::{Editor, Site};
 use super::emit::{Indent, emit, style};
 use super::write::{self, Wiped};
+use crate::format::splice::is_long_word;
 use crate::secret::Secret;
 use crate::tree::{Comment, Entry, Kind, Layout, Leaf, Map, Node, Position, Span, Style};
 
@@ -303,7 +304,7 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    fn leaf(&mut self, site: Site, old: &Leaf, new: &Leaf) {
+    fn leaf(&mut self, site: Site, old: &Leaf, new: &'a Leaf) {
         let same = old.kind == new.kind && old.style == new.style && old.text == new.text;
         if same && !(self.as_sops && self.is_spelled_otherwise(new)) {
             return;
@@ -311,6 +312,14 @@ impl<'a> Rewriter<'a> {
         if site.layout == Layout::Flow {
             let text = self.flow_leaf(new);
             self.put_flow(old.span, &text);
+            return;
+        }
+        let word = new.text.expose_text().filter(|text| is_long_word(text));
+        if let Some(word) = word
+            && new.kind == Kind::Text
+            && new.style == Style::Plain
+            && self.edit.put_word(old.span, word)
+        {
             return;
         }
         let room = self.edit.room(old.span, site);

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::compose::{Composer, Document, Id, Node as Composed, What};
+use super::compose::{Comments, Composer, Document, Id, Node as Composed, What};
 use super::scan::DEPTH;
 use super::token::Text;
 use crate::format::{Fault, SyntaxError, scalar};
@@ -143,10 +143,7 @@ impl<'a> Builder<'a> {
 
     fn is_merge(&self, key: Id) -> bool {
         let node = self.node(key);
-        let plain = node
-            .tag
-            .as_deref()
-            .is_none_or(|tag| tag == "!!merge" || tag == "!");
+        let plain = node.tag().is_none_or(|tag| tag == "!!merge" || tag == "!");
         matches!(&node.what, What::Scalar { style: Style::Plain, text } if self.text(text) == "<<")
             && plain
     }
@@ -179,7 +176,7 @@ impl<'a> Builder<'a> {
 
     fn root(&mut self, root: Id, map: &mut Map) -> Result<(), SyntaxError> {
         let malformed = Fault::Malformed("the document must be a map of keys and values");
-        let (head, line) = (self.node(root).head.clone(), self.node(root).line.clone());
+        let Comments { head, line, foot } = self.node(root).comments();
         self.map_comments(&head, &mut map.items, false);
         self.map_comments(&line, &mut map.items, false);
         match &self.node(root).what {
@@ -206,7 +203,6 @@ impl<'a> Builder<'a> {
             }
             What::List { .. } => return Err(self.fault(root, malformed)),
         }
-        let foot = self.node(root).foot.clone();
         self.map_comments(&foot, &mut map.items, false);
         Ok(())
     }
@@ -252,11 +248,12 @@ impl<'a> Builder<'a> {
     fn comments_of(&mut self, id: Id) -> [Vec<Span>; 3] {
         let special = self.special;
         let node = &mut self.composer.nodes[id];
-        if special {
-            [node.head.clone(), node.line.clone(), node.foot.clone()]
+        let Comments { head, line, foot } = if special {
+            node.comments()
         } else {
-            [&mut node.head, &mut node.line, &mut node.foot].map(std::mem::take)
-        }
+            node.take_comments()
+        };
+        [head, line, foot]
     }
 
     /// Counts a node, and refuses what grows out of proportion through aliases.
@@ -429,7 +426,7 @@ impl<'a> Builder<'a> {
             return Err(self.fault(id, Fault::Malformed("a value is missing here")));
         };
         let written = self.text(text);
-        let tag = node.tag.as_deref().map(short).filter(|tag| *tag != "!");
+        let tag = node.tag().map(short).filter(|tag| *tag != "!");
         let plain = *style == Style::Plain;
         let kind = match tag {
             None if plain => scalar::resolve(written),

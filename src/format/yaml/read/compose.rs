@@ -12,15 +12,70 @@ use crate::tree::{Layout, Position, Span, Style};
 /// Number of a node.
 pub(super) type Id = usize;
 
-/// A node and the comments that belong to it; each comment is one line.
+/// A node. There are two for each line of a usual file, so what few of them have lies elsewhere.
 pub(super) struct Node {
     pub(super) what: What,
-    pub(super) tag: Option<String>,
     pub(super) position: Position,
     pub(super) span: Span,
-    pub(super) head: Vec<Span>,
-    pub(super) line: Vec<Span>,
-    pub(super) foot: Vec<Span>,
+    extras: Option<Box<Extras>>,
+}
+
+#[derive(Default)]
+struct Extras {
+    tag: Option<String>,
+    comments: Comments,
+}
+
+impl Node {
+    pub(super) fn tag(&self) -> Option<&str> {
+        self.extras.as_ref()?.tag.as_deref()
+    }
+
+    /// The comments that belong to it.
+    pub(super) fn comments(&self) -> Comments {
+        self.extras
+            .as_ref()
+            .map_or_else(Comments::default, |extras| extras.comments.clone())
+    }
+
+    pub(super) fn take_comments(&mut self) -> Comments {
+        self.extras
+            .as_mut()
+            .map_or_else(Comments::default, |extras| {
+                std::mem::take(&mut extras.comments)
+            })
+    }
+
+    fn has_foot(&self) -> bool {
+        let extras = self.extras.as_ref();
+        extras.is_some_and(|extras| !extras.comments.foot.is_empty())
+    }
+
+    fn take_foot(&mut self) -> Vec<Span> {
+        let extras = self.extras.as_mut();
+        extras.map_or_else(Vec::new, |extras| std::mem::take(&mut extras.comments.foot))
+    }
+
+    fn add_foot(&mut self, mut foot: Vec<Span>) {
+        if !foot.is_empty() {
+            let extras = self.extras.get_or_insert_default();
+            extras.comments.foot.append(&mut foot);
+        }
+    }
+
+    /// Puts other comments behind and below it.
+    fn set_end(&mut self, line: Vec<Span>, foot: Vec<Span>) {
+        if self.extras.is_some() || !line.is_empty() || !foot.is_empty() {
+            let comments = &mut self.extras.get_or_insert_default().comments;
+            (comments.line, comments.foot) = (line, foot);
+        }
+    }
+
+    fn set_tag(&mut self, tag: Option<String>) {
+        if tag.is_some() {
+            self.extras.get_or_insert_default().tag = tag;
+        }
+    }
 }
 
 pub(super) enum What {
@@ -49,11 +104,18 @@ pub(super) struct Document {
     pub(super) foot: Vec<Span>,
 }
 
-#[derive(Default)]
-struct Comments {
-    head: Vec<Span>,
-    line: Vec<Span>,
-    foot: Vec<Span>,
+/// Comments above, behind and below something; each is one line.
+#[derive(Default, Clone)]
+pub(super) struct Comments {
+    pub(super) head: Vec<Span>,
+    pub(super) line: Vec<Span>,
+    pub(super) foot: Vec<Span>,
+}
+
+impl Comments {
+    fn is_empty(&self) -> bool {
+        self.head.is_empty() && self.line.is_empty() && self.foot.is_empty()
+    }
 }
 
 pub(super) struct Composer<'a> {
@@ -172,15 +234,17 @@ impl<'a> Composer<'a> {
     }
 
     fn add(&mut self, what: What, position: Position, span: Span, comments: Comments) -> Id {
-        let Comments { head, line, foot } = comments;
+        let extras = (!comments.is_empty()).then(|| {
+            Box::new(Extras {
+                tag: None,
+                comments,
+            })
+        });
         self.nodes.push(Node {
             what,
-            tag: None,
             position,
             span,
-            head,
-            line,
-            foot,
+            extras,
         });
         self.nodes.len() - 1
     }
@@ -249,7 +313,7 @@ impl<'a> Composer<'a> {
             }
             _ => Err(self.expected("a value is missing here")),
         }?;
-        self.nodes[id].tag = tag;
+        self.nodes[id].set_tag(tag);
         Ok(id)
     }
 
@@ -429,10 +493,10 @@ impl<'a> Composer<'a> {
         let Comments { line, mut foot, .. } = self.comments_here();
         self.take();
         if let Some(&(last, _)) = pairs.last() {
-            self.nodes[last].foot.append(&mut foot);
+            self.nodes[last].add_foot(std::mem::take(&mut foot));
         }
         let node = &mut self.nodes[id];
-        (node.line, node.foot) = (line, foot);
+        node.set_end(line, foot);
         node.what = What::Map { pairs, layout };
         Ok(id)
     }
@@ -450,8 +514,8 @@ impl<'a> Composer<'a> {
             self.node(true, true)?
         };
         if let Some(&(prior, _)) = before.last() {
-            let mut foot = std::mem::take(&mut self.nodes[key].foot);
-            self.nodes[prior].foot.append(&mut foot);
+            let foot = self.nodes[key].take_foot();
+            self.nodes[prior].add_foot(foot);
         }
         let value = if self.peek()? == Sort::Value {
             let colon = self.take();
@@ -469,8 +533,9 @@ impl<'a> Composer<'a> {
 
     /// Comments below a value belong to its key, unless that has some.
     fn give_foot(&mut self, key: Id, value: Id) {
-        if self.nodes[key].foot.is_empty() {
-            self.nodes[key].foot = std::mem::take(&mut self.nodes[value].foot);
+        if !self.nodes[key].has_foot() {
+            let foot = self.nodes[value].take_foot();
+            self.nodes[key].add_foot(foot);
         }
     }
 }

@@ -18,7 +18,7 @@ impl Composer<'_> {
         let Comments { line, foot, .. } = self.comments_here();
         let end = self.take().map_or(0, |token| token.span.end);
         self.grow(id, end);
-        (self.nodes[id].line, self.nodes[id].foot) = (line, foot);
+        self.nodes[id].set_end(line, foot);
     }
 
     /// Steps over the comma before all but the first thing; gives what follows.

@@ -1,0 +1,112 @@
+//! Edits of one text, gathered and made in one pass. Knows no format.
+
+use crate::secret::Secret;
+use crate::tree::Span;
+
+/// Edits of one text. They must not overlap, and may come in any order.
+#[derive(Debug, Default)]
+pub struct Splice<'a> {
+    edits: Vec<Edit<'a>>,
+}
+
+#[derive(Debug)]
+struct Edit<'a> {
+    span: Span,
+    text: Text<'a>,
+}
+
+#[derive(Debug)]
+enum Text<'a> {
+    Made(Secret),
+    /// What lies elsewhere, with a quote on both sides, which may be empty.
+    Word(&'static str, &'a str),
+}
+
+impl Text<'_> {
+    fn parts(&self) -> [&[u8]; 3] {
+        match self {
+            Self::Made(text) => [b"", text.expose(), b""],
+            Self::Word(quote, word) => [quote, word, quote].map(|part| part.as_bytes()),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.parts().iter().map(|part| part.len()).sum()
+    }
+}
+
+impl<'a> Splice<'a> {
+    /// Replaces what lies in `span`.
+    pub fn replace(&mut self, span: Span, text: impl Into<Secret>) {
+        let text = Text::Made(text.into());
+        self.edits.push(Edit { span, text });
+    }
+
+    /// Replaces what lies in `span` by `word` between two `quote`s, without a copy of it.
+    pub fn replace_with_word(&mut self, span: Span, quote: &'static str, word: &'a str) {
+        let text = Text::Word(quote, word);
+        self.edits.push(Edit { span, text });
+    }
+
+    /// Puts `text` in front of the byte `at`.
+    pub fn insert(&mut self, at: usize, text: impl Into<Secret>) {
+        self.replace(Span { start: at, end: at }, text);
+    }
+
+    /// Takes out what lies in `span`.
+    pub fn remove(&mut self, span: Span) {
+        self.replace_with_word(span, "", "");
+    }
+
+    /// The text with all edits made. Edits at one place keep their order. Linear in text and edits.
+    #[must_use]
+    pub fn apply(mut self, text: &(impl AsRef<[u8]> + ?Sized)) -> Secret {
+        let text = text.as_ref();
+        self.edits
+            .sort_by_key(|edit| (edit.span.start, edit.span.end));
+        let added: usize = self.edits.iter().map(|edit| edit.text.len()).sum();
+        let length = |span: Span| span.end.saturating_sub(span.start);
+        let removed: usize = self.edits.iter().map(|edit| length(edit.span)).sum();
+        // Reserved at once and exactly, so that no copy is made, let alone left behind unwiped.
+        let mut result = Vec::with_capacity((text.len() + added).saturating_sub(removed));
+        let mut at = 0;
+        for Edit { span, text: new } in &self.edits {
+            debug_assert!(at <= span.start && span.start <= span.end, "edits overlap");
+            result.extend_from_slice(text.get(at..span.start).unwrap_or_default());
+            for part in new.parts() {
+                result.extend_from_slice(part);
+            }
+            at = span.end;
+        }
+        result.extend_from_slice(text.get(at..).unwrap_or_default());
+        Secret::new(result)
+    }
+}
+
+/// Whether `text` is one long word without anything that some format would escape or take for more than
+/// text, as ciphertexts are.
+pub(super) fn is_long_word(text: &str) -> bool {
+    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=,:_[]".contains(&byte);
+    text.len() >= 32
+        && text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && !text.ends_with(':')
+        && text.bytes().all(harmless)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_in_any_order_leave_the_rest_alone() {
+        let mut splice = Splice::default();
+        splice.replace(Span { start: 6, end: 7 }, Secret::from_text("ZZ"));
+        splice.insert(0, Secret::from_text(">"));
+        splice.replace_with_word(Span { start: 8, end: 8 }, "\"", "w");
+        splice.remove(Span { start: 2, end: 4 });
+        assert_eq!(
+            splice.apply("0123456789").expose_text(),
+            Some(">0145ZZ7\"w\"89")
+        );
+    }
+}
