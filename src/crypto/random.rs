@@ -17,6 +17,14 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
     Ok(bytes)
 }
 
+/// `N` random bytes in each of `pools`.
+///
+/// # Errors
+/// When the operating system's generator fails.
+pub fn fill<const N: usize>(pools: &mut [[u8; N]]) -> Result<(), NoRandomness> {
+    getrandom::fill(pools.as_flattened_mut()).map_err(|_| NoRandomness)
+}
+
 /// As many random bytes as asked for, to be kept secret.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroize as _;
 
 use super::DataKey;
-use super::random::NoRandomness;
+use super::random::{self, NoRandomness};
 use crate::secret::Secret;
 
 /// Length of the nonce that is written.
@@ -110,7 +110,7 @@ struct Nonces {
 impl Nonces {
     fn next(&mut self) -> Result<[u8; NONCE], NoRandomness> {
         if self.used == self.pool.len() {
-            getrandom::fill(self.pool.as_flattened_mut()).map_err(|_| NoRandomness)?;
+            random::fill(&mut self.pool)?;
             self.used = 0;
         }
         let nonce = self.pool[self.used];

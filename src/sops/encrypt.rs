@@ -256,6 +256,8 @@ impl Visitor for Encrypt<'_> {
     type Error = SealError;
 
     fn value(&mut self, leaf: &mut Leaf, place: &Place<'_>) -> Result<Outcome, SealError> {
+        // It may have been, before it became empty.
+        leaf.sealed = false;
         let Some(plain) = Plain::of_leaf(leaf) else {
             if self.dialect == Dialect::Sops {
                 spell(leaf, None);

@@ -23,8 +23,8 @@ pub(super) struct Place<'a> {
 #[derive(Debug)]
 enum Way<'a> {
     Root,
-    Key(&'a Way<'a>, &'a str),
-    Index(&'a Way<'a>, usize),
+    Key(&'a Self, &'a str),
+    Index(&'a Self, usize),
 }
 
 /// The map or list that holds a value or comment directly.

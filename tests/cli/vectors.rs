@@ -14,6 +14,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use sealctl::format::{self, Format, scalar};
+use sealctl::secret::Secret;
 use sealctl::tree::{Kind, ListItem, Map, MapItem, Node};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -521,6 +522,6 @@ fn of_node(node: &Node, path: &str, values: &mut Vec<String>, comments: &mut Vec
     }
 }
 
-fn shown(text: &sealctl::secret::Secret) -> String {
+fn shown(text: &Secret) -> String {
     String::from_utf8_lossy(text.expose()).trim().to_owned()
 }

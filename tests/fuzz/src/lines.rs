@@ -35,7 +35,7 @@ fn check(format: Format, map: &Map, data: &[u8]) {
         Ok(printed) => printed,
         Err(error) => panic!("not printed: {error}"),
     };
-    let again = match parse(format, printed.expose()) {
+    let again = match parse(format, &printed) {
         Ok(again) => again,
         Err(error) => {
             let text = String::from_utf8_lossy(printed.expose());

@@ -28,7 +28,7 @@ pub fn check(data: &[u8]) {
         return;
     };
     let plain = Secret::new(text.to_vec());
-    let read = parse(format, text);
+    let read = parse(format, &plain);
     let result = sops::seal_for(format, &plain, &readers(), &terms(*rule), now());
     let draft = match (result, &read) {
         (Ok(draft), _) => draft,

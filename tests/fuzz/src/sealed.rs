@@ -88,7 +88,7 @@ pub fn check_opened(opened: &Opened) {
         assert_eq!(data.unwrap_or_else(|_| Secret::from_text("")), text);
         return;
     }
-    match parse(format, text.expose()) {
+    match parse(format, &text) {
         Ok(again) => assert_same("opened", &again, opened.documents(), text.expose()),
         Err(error) => {
             let text = String::from_utf8_lossy(text.expose());

@@ -71,7 +71,7 @@ fn first(
         },
     };
     if format != Format::Binary {
-        let documents = format::parse(format, source.text.expose())
+        let documents = format::parse(format, &source.text)
             .map_err(|error| source.read_error(&error.into()))?;
         for document in &documents {
             refuse_ciphertext(&source, document)?;

@@ -1,122 +1,15 @@
 //! From tokens to nodes with their comments, as go-yaml 3 composes them. Knows nothing of values.
 
 mod flow;
+mod node;
 
 use std::collections::HashMap;
 
+pub(super) use self::node::{Comments, Document, Id, Node, What};
 use super::scan::{DEPTH, Scan};
 use super::token::{Side, Sort, Text, Token};
 use crate::format::SyntaxError;
 use crate::tree::{Layout, Position, Span, Style};
-
-/// Number of a node.
-pub(super) type Id = usize;
-
-/// A node. There are two for each line of a usual file, so what few of them have lies elsewhere.
-pub(super) struct Node {
-    pub(super) what: What,
-    pub(super) position: Position,
-    pub(super) span: Span,
-    extras: Option<Box<Extras>>,
-}
-
-#[derive(Default)]
-struct Extras {
-    tag: Option<String>,
-    comments: Comments,
-}
-
-impl Node {
-    pub(super) fn tag(&self) -> Option<&str> {
-        self.extras.as_ref()?.tag.as_deref()
-    }
-
-    /// The comments that belong to it.
-    pub(super) fn comments(&self) -> Comments {
-        self.extras
-            .as_ref()
-            .map_or_else(Comments::default, |extras| extras.comments.clone())
-    }
-
-    pub(super) fn take_comments(&mut self) -> Comments {
-        self.extras
-            .as_mut()
-            .map_or_else(Comments::default, |extras| {
-                std::mem::take(&mut extras.comments)
-            })
-    }
-
-    fn has_foot(&self) -> bool {
-        let extras = self.extras.as_ref();
-        extras.is_some_and(|extras| !extras.comments.foot.is_empty())
-    }
-
-    fn take_foot(&mut self) -> Vec<Span> {
-        let extras = self.extras.as_mut();
-        extras.map_or_else(Vec::new, |extras| std::mem::take(&mut extras.comments.foot))
-    }
-
-    fn add_foot(&mut self, mut foot: Vec<Span>) {
-        if !foot.is_empty() {
-            let extras = self.extras.get_or_insert_default();
-            extras.comments.foot.append(&mut foot);
-        }
-    }
-
-    /// Puts other comments behind and below it.
-    fn set_end(&mut self, line: Vec<Span>, foot: Vec<Span>) {
-        if self.extras.is_some() || !line.is_empty() || !foot.is_empty() {
-            let comments = &mut self.extras.get_or_insert_default().comments;
-            (comments.line, comments.foot) = (line, foot);
-        }
-    }
-
-    fn set_tag(&mut self, tag: Option<String>) {
-        if tag.is_some() {
-            self.extras.get_or_insert_default().tag = tag;
-        }
-    }
-}
-
-pub(super) enum What {
-    Scalar {
-        style: Style,
-        text: Text,
-    },
-    Alias {
-        target: Id,
-        name: Span,
-    },
-    Map {
-        pairs: Vec<(Id, Id)>,
-        layout: Layout,
-    },
-    List {
-        items: Vec<Id>,
-        layout: Layout,
-    },
-}
-
-/// A document: where it begins, its root, and the comments behind it.
-pub(super) struct Document {
-    pub(super) start: usize,
-    pub(super) root: Id,
-    pub(super) foot: Vec<Span>,
-}
-
-/// Comments above, behind and below something; each is one line.
-#[derive(Default, Clone)]
-pub(super) struct Comments {
-    pub(super) head: Vec<Span>,
-    pub(super) line: Vec<Span>,
-    pub(super) foot: Vec<Span>,
-}
-
-impl Comments {
-    fn is_empty(&self) -> bool {
-        self.head.is_empty() && self.line.is_empty() && self.foot.is_empty()
-    }
-}
 
 pub(super) struct Composer<'a> {
     pub(super) scan: Scan<'a>,
@@ -234,18 +127,7 @@ impl<'a> Composer<'a> {
     }
 
     fn add(&mut self, what: What, position: Position, span: Span, comments: Comments) -> Id {
-        let extras = (!comments.is_empty()).then(|| {
-            Box::new(Extras {
-                tag: None,
-                comments,
-            })
-        });
-        self.nodes.push(Node {
-            what,
-            position,
-            span,
-            extras,
-        });
+        self.nodes.push(Node::new(what, position, span, comments));
         self.nodes.len() - 1
     }
 

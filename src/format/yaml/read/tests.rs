@@ -235,5 +235,5 @@ fn a_comment_that_sops_moves_to_another_document_makes_the_text_new() {
 #[test]
 fn many_comments_on_lines_without_line_feeds_take_linear_time() {
     let text = format!("a: 1\r{}", "# c\r".repeat(100_000));
-    assert!(parse_sops(text.as_bytes()).is_ok());
+    assert!(parse_sops(&Secret::from_text(&text)).is_ok());
 }
