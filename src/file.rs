@@ -10,6 +10,7 @@
     reason = "this is the door to the file system"
 )]
 
+mod lock;
 mod scratch;
 
 use std::fs::{self, File};
@@ -18,8 +19,9 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use rustix::fs::{Access, FlockOperation};
+use rustix::fs::Access;
 
+use self::lock::Lock;
 use crate::digest::Digest;
 use crate::secret::Secret;
 
@@ -391,43 +393,6 @@ fn umask() -> u32 {
         rustix::process::umask(mask);
         mask.as_raw_mode()
     })
-}
-
-/// A lock on a directory: writers of ours wait for each other. Without lock files, since those
-/// would appear in `git status`.
-struct Lock {
-    directory: PathBuf,
-    file: File,
-    is_held: bool,
-}
-
-impl Lock {
-    fn on_directory_of(path: &Path) -> Result<Self, FileError> {
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-            _ => PathBuf::from("."),
-        };
-        create_directory(&directory, 0o777)?;
-        let file = File::open(&directory).map_err(FileError::io("open", &directory))?;
-        // Some network file systems lock no directories; the comparison before the rename remains.
-        let is_held = rustix::fs::flock(&file, FlockOperation::LockExclusive).is_ok();
-        Ok(Self {
-            directory,
-            file,
-            is_held,
-        })
-    }
-
-    fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    /// Makes the rename durable.
-    fn sync(self) -> Result<(), FileError> {
-        self.file
-            .sync_all()
-            .map_err(FileError::io("sync", &self.directory))
-    }
 }
 
 /// Creates `path` and its missing parents with `mode` (the umask applies); what exists stays.

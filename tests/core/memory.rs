@@ -182,7 +182,7 @@ fn use_file(folder: &Path, format: Format, wanted: &[Wanted]) -> Vec<String> {
     let text = opened.text();
     if format != Format::Binary {
         let json = opened.emit(Format::Json, Layout::default()).unwrap();
-        format::parse(Format::Json, json.expose()).unwrap();
+        format::parse(Format::Json, &json).unwrap();
     }
     let first = opened.tree().entries().next().unwrap().key.clone();
     if format != Format::Ini {
