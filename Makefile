@@ -1,10 +1,12 @@
 # The interface of the project. `make` alone lists the targets.
 # ONLY=... (bench): sealctl, sops, cold-start, restart, latency, wave; --readme also puts the table into README.md.
+# TARGET=yaml TIME=600 (fuzz): which targets (all), and for how many seconds each (60).
 # KEEP=1 (demo): leave the control plane up and print how to look at it.
 
 .DEFAULT_GOAL := help
-.PHONY: help build test demo demo-local check fmt crd image bench clean
-export KEEP
+.PHONY: help build test demo demo-local check fmt crd image bench fuzz clean
+export KEEP TIME
+comma := ,
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,5 +41,9 @@ bench: ## the figures of the README, as a table and as JSON (ONLY=cold-start,lat
 	@# The programs as the image holds them: static ones start in half the time.
 	RUSTFLAGS="$$(cat deploy/image/rustflags)" cargo bench --locked --target $$(rustc -vV | sed -n 's/^host: //p') --bench figures -- $(ONLY)
 
+fuzz: ## search for inputs that break a reader (TARGET=yaml,json: some of them; TIME=600: seconds for each)
+	@tests/fuzz/run.sh $(subst $(comma), ,$(TARGET))
+
 clean: ## remove what was built here; the test servers stay in the user's cache
 	cargo clean
+	rm -rf tests/fuzz/target

@@ -2,8 +2,9 @@
 //! same comments at the same places, the MAC right.
 //!
 //! `SEALCTL_DIFFERENTIAL=20000` asks for as many documents, `SEALCTL_DIFFERENTIAL_SEED=7` for other ones.
-//! They go to SOPS in batches. Left out is what SOPS loses or cannot read back itself: text of several
-//! lines that begins with a tab or (in a list) with a blank, the negative zero, an empty comment in a list.
+//! They go to SOPS in batches. Left out is what SOPS loses or cannot read back itself: in YAML text of several
+//! lines that begins with a tab or (in a list) with a blank, the negative zero, an empty comment in a list;
+//! in INI texts with the quotes that SOPS would put around them.
 #![expect(
     clippy::disallowed_methods,
     reason = "a test that writes scratch files and runs a program"
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use sealctl::crypto::{Identity, mac::Coverage};
-use sealctl::format::{self, Format, Layout, scalar, yaml};
+use sealctl::format::{self, Format, Layout, binary, scalar, yaml};
 use sealctl::secret::Secret;
 use sealctl::sops::{self, Readers, Rule, Sealed, Terms};
 use sealctl::tree::{
@@ -25,6 +26,17 @@ use crate::real_sops::sops;
 
 /// Documents of one file.
 const BATCH: usize = 40;
+/// Formats of the batches, one after the other.
+const FORMATS: [Format; 8] = [
+    Format::Yaml,
+    Format::Json,
+    Format::Yaml,
+    Format::Dotenv,
+    Format::Yaml,
+    Format::Ini,
+    Format::Yaml,
+    Format::Binary,
+];
 
 #[test]
 #[ignore = "needs the real sops: make test"]
@@ -38,7 +50,7 @@ fn the_real_sops_and_we_open_what_the_other_sealed_to_the_same_tree() {
     let mut compared = 0;
     let mut batch = 0;
     while compared < wanted {
-        let format = [Format::Yaml, Format::Json, Format::Yaml, Format::Dotenv][batch % 4];
+        let format = FORMATS[batch % FORMATS.len()];
         let mut random = Random(seed.wrapping_mul(1_000_003) + batch as u64);
         let documents: Vec<Map> = (0..BATCH).map(|_| document(&mut random, format)).collect();
         if let Err(wrong) = both.agree(format, &documents) {
@@ -107,14 +119,11 @@ impl Both {
             ));
         }
 
-        let name = format!(
-            "file.{}",
-            if format == Format::Dotenv {
-                "env"
-            } else {
-                format.word()
-            }
-        );
+        let ending = match format {
+            Format::Dotenv => "env",
+            other => other.word(),
+        };
+        let name = format!("file.{ending}");
         fs::write(self.folder.path().join(&name), plain.expose()).unwrap();
         let recipient = self.me.recipient().to_string();
         let sealed = self.run(&["encrypt", "--age", &recipient, &name])?;
@@ -172,19 +181,25 @@ fn parse(format: Format, text: &Secret) -> Result<Vec<Map>, String> {
     }
 }
 
-/// Many documents in one file: as documents of YAML, else as entries of one.
+/// Many documents in one file: as documents of YAML, as sections of INI, else as entries of one. Of binary
+/// ones only the first.
 fn gathered(format: Format, documents: &[Map]) -> Vec<Map> {
     match format {
         Format::Yaml => documents.to_vec(),
-        Format::Json => {
-            let entry =
+        Format::Json | Format::Ini => {
+            let numbered =
                 |(place, map): (usize, &Map)| entry(&format!("d{place}"), Node::Map(map.clone()));
+            let entries = documents.iter().enumerate().map(numbered);
+            // INI always has this section.
+            let default = || entry("DEFAULT", Node::Map(Map::default()));
+            let default = (format == Format::Ini).then(default);
             vec![Map {
-                items: documents.iter().enumerate().map(entry).collect(),
+                items: default.into_iter().chain(entries).collect(),
                 ..Map::default()
             }]
         }
-        _ => vec![Map {
+        Format::Binary => documents[..1].to_vec(),
+        Format::Dotenv => vec![Map {
             items: documents.iter().flat_map(|map| map.items.clone()).collect(),
             ..Map::default()
         }],
@@ -285,7 +300,45 @@ impl Random {
 fn document(random: &mut Random, format: Format) -> Map {
     match format {
         Format::Dotenv => flat(random),
-        _ => map(random, format, 0, false),
+        Format::Ini => section(random),
+        Format::Binary => binary::tree(Secret::from_text(&text(random))),
+        Format::Yaml | Format::Json => map(random, format, 0, false),
+    }
+}
+
+/// In INI a comment belongs to the key before it in the tree, or to the section.
+fn section(random: &mut Random) -> Map {
+    let mut items = Vec::new();
+    if random.one_in(4) {
+        items.push(MapItem::Comment(comment_of_ini(random)));
+    }
+    for place in 0..=random.below(4) {
+        let keys = ["key", "a b", "ä", "x.y", "1", "%", "日本"];
+        let key = format!("{}{place}", random.of(&keys));
+        let text = text(random).replace(['`', '"', '\'', '\\', '\r'], "");
+        items.push(entry(&key, leaf(Kind::Text, &text)));
+        if random.one_in(4) {
+            items.push(MapItem::Comment(comment_of_ini(random)));
+        }
+    }
+    Map {
+        items,
+        ..Map::default()
+    }
+}
+
+fn comment_of_ini(random: &mut Random) -> Comment {
+    let words = [
+        "a note",
+        "TODO: later",
+        "ünï ☃",
+        "key = value",
+        "[section]",
+        "a ; b",
+    ];
+    Comment {
+        text: Secret::from_text(random.of(&words)),
+        ..comment(random)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::parse::Parser;
-use super::text::{self, Place, is_flow_indicator};
+use super::text::{self, Place};
 use crate::format::{Fault, SyntaxError};
 use crate::tree::{Comment, Entry, Layout, List, ListItem, Map, MapItem, Node, Span, Style};
 
@@ -87,7 +87,8 @@ impl Parser<'_> {
         let mut value = self.null();
         let mut comments = self.flow_trivia()?;
         if self.scan.peek() == Some(b':') {
-            if !quoted && !self.scan.blank_at(1) && !is_flow_indicator(self.scan.peek_at(1)) {
+            // `{a:}` is the key `a:` to SOPS.
+            if !quoted && !self.scan.blank_at(1) {
                 return Err(self.scan.malformed("a blank is missing after the colon"));
             }
             self.scan.at += 1;

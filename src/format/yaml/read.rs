@@ -52,7 +52,7 @@ pub fn parse_sops(whole: &Secret) -> Result<Reading, SyntaxError> {
             "there is no document, only comments or nothing",
         )));
     }
-    if kept {
+    if kept && !has_other_breaks(text) {
         let text = stripped.map(|_| Secret::from_text(text));
         return Ok(Reading { text, documents });
     }
@@ -61,6 +61,15 @@ pub fn parse_sops(whole: &Secret) -> Result<Reading, SyntaxError> {
     let fault = Fault::Malformed("a comment cannot be printed");
     let text = Some(printed.map_err(|_| at_start(fault))?);
     Ok(Reading { text, documents })
+}
+
+/// Whether a line may end in something else than a line feed, which edits do not know.
+fn has_other_breaks(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let alone = |pair: &[u8]| pair[0] == b'\r' && pair[1] != b'\n';
+    bytes.ends_with(b"\r")
+        || bytes.windows(2).any(alone)
+        || (!text.is_ascii() && text.contains(['\u{85}', '\u{2028}', '\u{2029}']))
 }
 
 fn at_start(fault: Fault) -> SyntaxError {

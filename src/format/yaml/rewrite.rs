@@ -116,6 +116,8 @@ impl Change<'_> {
 impl<'a> Rewriter<'a> {
     fn document(&mut self, before: &'a Map, after: &'a Map) {
         let had_entries = before.entries().next().is_some();
+        // SOPS takes no text without any entry, and prints `{}`.
+        self.stuck |= self.as_sops && had_entries && after.entries().next().is_none();
         self.close_last_block(before, after);
         let change = self.change(
             parts_of_map(before),

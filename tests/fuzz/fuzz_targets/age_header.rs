@@ -1,2 +1,5 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| sealctl_fuzz::run("age_header", data));
+libfuzzer_sys::fuzz_target!(
+    init: sealctl_fuzz::plant("age_header"),
+    |data: &[u8]| sealctl_fuzz::run("age_header", data)
+);

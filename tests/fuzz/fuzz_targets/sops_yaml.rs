@@ -1,2 +1,5 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| sealctl_fuzz::run("sops_yaml", data));
+libfuzzer_sys::fuzz_target!(
+    init: sealctl_fuzz::plant("sops_yaml"),
+    |data: &[u8]| sealctl_fuzz::run("sops_yaml", data)
+);

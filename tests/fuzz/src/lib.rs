@@ -43,3 +43,18 @@ pub fn run(name: &str, data: &[u8]) {
     let (_, check) = target.expect("a target");
     check(data);
 }
+
+/// Writes the seeds of the target `name` into the folder `SEALCTL_FUZZ_SEEDS`, when there is this variable.
+///
+/// # Panics
+/// When they cannot be written.
+#[allow(dead_code, reason = "the programs of libFuzzer call it")]
+pub fn plant(name: &str) {
+    let Some(folder) = std::env::var_os("SEALCTL_FUZZ_SEEDS") else {
+        return;
+    };
+    for (place, seed) in seeds::seeds(name).iter().enumerate() {
+        let path = std::path::Path::new(&folder).join(format!("seed-{place}"));
+        std::fs::write(path, seed).expect("a folder for the seeds");
+    }
+}

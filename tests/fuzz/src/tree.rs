@@ -17,7 +17,10 @@ pub fn values(documents: &[Map]) -> Vec<String> {
 }
 
 fn of_map(map: &Map, path: &str, found: &mut Vec<String>) {
-    found.push(format!("{path} map"));
+    // INI always has this section, and SOPS prints it when it has a comment.
+    if map.entries().next().is_some() || !path.ends_with("/\"DEFAULT\"") {
+        found.push(format!("{path} map"));
+    }
     for entry in map.entries() {
         of_node(&entry.value, &format!("{path}/{:?}", entry.key), found);
     }

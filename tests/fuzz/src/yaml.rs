@@ -68,11 +68,6 @@ fn check_wide(text: &str, documents: &[Map]) {
     let mut after = documents.to_vec();
     if change(&mut after, choice(text.as_bytes())).is_some() {
         reads_back(
-            "what was changed",
-            &yaml::rewrite(text, documents, &after),
-            &after,
-        );
-        reads_back(
             "what was changed as SOPS would",
             &yaml::rewrite_as_sops(text, documents, &after),
             &after,

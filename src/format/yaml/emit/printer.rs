@@ -244,7 +244,7 @@ impl<'a> Printer<'a> {
         self.write_head()?;
         self.start_line();
         let (position, start) = (self.position(), self.text.len());
-        let key = style::of_text(&entry.key);
+        let key = style::of_key(entry);
         let tag = key.tag.map_or(0, str::len);
         let simple = !key.multiline && key.text.len() + tag <= 128;
         if simple {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::format::{number, scalar};
-use crate::tree::{Kind, Leaf, Style};
+use crate::tree::{Entry, Kind, Leaf, Node, Style};
 
 /// A scalar, ready to be printed.
 pub(in crate::format::yaml) struct Ready<'a> {
@@ -103,6 +103,19 @@ fn begins_with_indicator(text: &str) -> bool {
         Some(first) if ",#[]{}&*!|>'\"%@`".contains(first) => true,
         Some('?' | ':' | '-') => blank_follows,
         _ => false,
+    }
+}
+
+/// How a key is printed. One that only looks like a merge key does not read back without quotes.
+pub(super) fn of_key(entry: &Entry) -> Ready<'_> {
+    let merges = match &entry.value {
+        Node::Map(_) => true,
+        Node::List(list) => list.nodes().all(|node| matches!(node, Node::Map(_))),
+        Node::Leaf(_) => false,
+    };
+    match entry.key.as_str() {
+        key @ "<<" if !merges => ready(key, Style::DoubleQuoted, false),
+        key => of_text(key),
     }
 }
 

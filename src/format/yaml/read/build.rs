@@ -58,7 +58,7 @@ impl<'a> Builder<'a> {
     pub(super) fn read(text: &'a str, whole: &'a Secret) -> Result<(Vec<Map>, bool), SyntaxError> {
         let mut composer = Composer::new(text);
         let documents = composer.documents()?;
-        let special = composer.special;
+        let special = composer.special || composer.scan.outdented;
         let mut builder = Self {
             whole,
             composer,

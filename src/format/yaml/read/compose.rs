@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 pub(super) use self::node::{Comments, Document, Id, Node, What};
 use super::scan::{DEPTH, Scan};
-use super::token::{Side, Sort, Text, Token};
+use super::token::{Mark, Side, Sort, Text, Token};
 use crate::format::SyntaxError;
 use crate::tree::{Layout, Position, Span, Style};
 
@@ -133,8 +133,10 @@ impl<'a> Composer<'a> {
 
     /// A value that is not written, at the next token.
     fn empty_here(&mut self) -> Result<Id, SyntaxError> {
-        let start = self.scan.ahead()?.map(|token| token.start);
-        let start = start.unwrap_or_default();
+        let next = self.scan.ahead()?.map(|token| (token.sort, token.start));
+        let (sort, mut start) = next.unwrap_or((Sort::StreamEnd, Mark::default()));
+        // The end of a block lies one byte before where it was noticed, perhaps within a character.
+        start.at = start.at.wrapping_add(usize::from(sort == Sort::BlockEnd));
         let position = self.scan.position(start);
         Ok(self.empty(position, start.at))
     }

@@ -283,6 +283,7 @@ impl Scan<'_> {
     /// Reads a block text.
     pub(super) fn block_scalar(&mut self) -> Result<(), SyntaxError> {
         let start = self.mark();
+        self.outdented |= !self.in_flow() && self.column() <= self.indent;
         let literal = self.byte(0) == b'|';
         let (chomp, explicit) = self.block_header(start)?;
         while self.blank_at(0) {

@@ -42,6 +42,8 @@ pub(super) struct Scan<'a> {
     taken: usize,
     pub(super) remarks: VecDeque<Remark>,
     pub(super) indent: isize,
+    /// Whether a block text begins no deeper than the map or list that it is in, where nothing else may.
+    pub(super) outdented: bool,
     indents: Vec<isize>,
     key_allowed: bool,
     candidates: Vec<Candidate>,
@@ -63,6 +65,7 @@ impl<'a> Scan<'a> {
             taken: 0,
             remarks: VecDeque::new(),
             indent: -1,
+            outdented: false,
             indents: Vec::new(),
             key_allowed: true,
             candidates: vec![Candidate::default()],
@@ -149,7 +152,7 @@ impl<'a> Scan<'a> {
     }
 
     pub(super) fn position(&mut self, mark: Mark) -> Position {
-        let start = mark.at - mark.column;
+        let start = mark.at.saturating_sub(mark.column);
         let (line_start, at, characters) = self.counted;
         let (from, before) = if line_start == start && at <= mark.at {
             (at, characters)

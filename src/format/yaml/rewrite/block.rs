@@ -27,7 +27,10 @@ impl<'a> Rewriter<'a> {
 
     /// Puts `text` on a line of its own behind the part `old`.
     fn behind(&mut self, change: &Change<'a>, old: usize, text: &str) {
-        let at = self.edit.line_end(change.before[old].end());
+        // A comment may stand between a key and its value.
+        let near = &change.before[old.saturating_sub(MOST_BEHIND)..=old];
+        let end = near.iter().map(Part::end).max().unwrap_or_default();
+        let at = self.edit.line_end(end);
         let indent = " ".repeat(change.site.column);
         self.edit.put_line(at, &[&indent, text]);
     }

@@ -3,7 +3,10 @@
 use super::{Comments, Composer, Id, What};
 use crate::format::SyntaxError;
 use crate::format::yaml::read::token::Sort;
-use crate::tree::Layout;
+use crate::tree::{Layout, Span};
+
+/// Longest key without a colon that still is one with a colon behind it.
+const LONGEST_KEY: usize = 128;
 
 impl Composer<'_> {
     /// Begins a list or map within brackets. Comments behind the bracket are put above it.
@@ -89,7 +92,12 @@ impl Composer<'_> {
                 }
                 _ => {
                     let key = self.node(false, false)?;
-                    let end = self.nodes[key].span.end;
+                    let Span { start, end } = self.nodes[key].span;
+                    // With a colon behind it, this would be no key.
+                    let text = self.scan.text.get(start..end).unwrap_or_default();
+                    self.special |= text.len() > LONGEST_KEY
+                        || text.ends_with(':')
+                        || text.contains(['\n', '\r']);
                     let value = self.empty(self.nodes[key].position, end);
                     self.give_foot(key, value);
                     pairs.push((key, value));
