@@ -130,6 +130,7 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Outcome, CommandE
         Command::Render(args) => command::render::run(session, &args),
         Command::Check(args) => command::check::run(session, &args),
         Command::Key(args) => command::key::run(session, &args),
+        Command::Rekey(args) => command::rekey::run(session, &args),
         Command::Rbac(args) => command::rbac::run(session, &args),
         Command::Cluster(args) => command::cluster::run(session, &args),
         Command::Sops(args) => Ok(command::meta::drop_in(session, &args)),

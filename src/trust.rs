@@ -25,7 +25,7 @@ use crate::clock::rfc3339;
 use crate::crypto::{DataKey, Recipient};
 use crate::format::Format;
 use crate::secret::Secret;
-use crate::sops::{self, Draft, Edit, EditError, Opened, Rule, SealError, Sealed};
+use crate::sops::{self, Draft, Edit, EditError, Opened, Readers, Rule, SealError, Sealed};
 use crate::tree::{Kind, Map, Node};
 use canonical::Header;
 
@@ -63,6 +63,15 @@ pub enum Change<'a> {
         opened: &'a Opened,
         /// Made one after the other.
         edits: &'a [Edit],
+    },
+    /// Other readers of the same values.
+    Readers {
+        /// The file as it is.
+        opened: &'a Opened,
+        /// Who shall be able to open it.
+        recipients: &'a [Recipient],
+        /// Whether they get a new data key, as they must when somebody goes who knows the one there is.
+        new_key: bool,
     },
 }
 
@@ -127,6 +136,17 @@ pub fn write(change: &Change<'_>, stamp: &Stamp) -> Result<Written, WriteError> 
         } => sops::seal(format, plain, recipients, rule, stamp.now)?,
         Change::Text { opened, plain } => opened.reseal(plain, stamp.now)?,
         Change::Edits { opened, edits } => opened.reseal(&opened.edit(edits)?, stamp.now)?,
+        Change::Readers {
+            opened,
+            recipients,
+            new_key,
+        } => {
+            let readers = Readers::one_group(recipients);
+            match new_key {
+                true => opened.rotate(&readers, stamp.now)?,
+                false => opened.sealed().rewrap(opened.key(), &readers)?,
+            }
+        }
     };
     Ok(seal(&draft, stamp)?)
 }

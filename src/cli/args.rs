@@ -108,7 +108,7 @@ pub(crate) struct Globals {
 type Augment = fn(clap::Command) -> clap::Command;
 
 /// The verbs that work on a project, each with its arguments.
-const VERBS: [(&str, Augment); 14] = [
+const VERBS: [(&str, Augment); 15] = [
     ("init", command::init::InitArgs::augment_args),
     ("show", command::show::ShowArgs::augment_args),
     ("get", command::get::GetArgs::augment_args),
@@ -121,6 +121,7 @@ const VERBS: [(&str, Augment); 14] = [
     ("render", command::render::RenderArgs::augment_args),
     ("check", command::check::CheckArgs::augment_args),
     ("key", command::key::KeyArgs::augment_args),
+    ("rekey", command::rekey::RekeyArgs::augment_args),
     ("rbac", command::rbac::RbacArgs::augment_args),
     ("cluster", command::cluster::ClusterArgs::augment_args),
 ];
@@ -180,6 +181,7 @@ pub(crate) enum Command {
     Render(command::render::RenderArgs),
     Check(command::check::CheckArgs),
     Key(command::key::KeyArgs),
+    Rekey(command::rekey::RekeyArgs),
     Rbac(command::rbac::RbacArgs),
     Cluster(command::cluster::ClusterArgs),
     Sops(command::meta::SopsArgs),

@@ -10,6 +10,7 @@ pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod meta;
 pub(crate) mod rbac;
+pub(crate) mod rekey;
 pub(crate) mod render;
 pub(crate) mod run;
 pub(crate) mod set;

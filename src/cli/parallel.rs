@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use crate::cli::error::{CommandError, Exit};
 use crate::cli::ui::Ui;
 use crate::cli::ui::progress::Progress;
 use crate::clock::{Clock as _, SystemClock};
@@ -47,6 +48,19 @@ pub(crate) fn each<T: Sync, R: Send>(
     });
     found.sort_unstable_by_key(|(place, _)| *place);
     found.into_iter().map(|(_, result)| result).collect()
+}
+
+/// One error for all of `failed`, which are shown. Its exit code is theirs, where they agree.
+pub(crate) fn failure(ui: &Ui, failed: &[CommandError], what: String) -> CommandError {
+    for error in failed {
+        ui.error(error);
+    }
+    let first = failed.first().map_or(Exit::Failure, CommandError::exit);
+    let exit = match failed.iter().all(|error| error.exit() == first) {
+        true => first,
+        false => Exit::Failure,
+    };
+    CommandError::new("E0134", exit, what)
 }
 
 /// Takes in what comes until nothing comes any more.

@@ -204,5 +204,5 @@ fn refuse_private_key(text: &[u8], place: &str) -> Result<(), CommandError> {
 
 /// What seals a document for the readers in `keys/`, whoever its readers are now.
 pub(crate) fn seal_anew(shown: &str) -> String {
-    format!("sealctl decrypt --in-place --yes {shown} && sealctl encrypt {shown}")
+    format!("sealctl rekey {shown}")
 }

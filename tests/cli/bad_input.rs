@@ -60,7 +60,7 @@ fn not_a_reader() {
         "~/.config/sops/age/keys.txt",
         "readers",
         "alice",
-        "sealctl decrypt --in-place --yes envs/dev/web.yaml && sealctl encrypt",
+        "sealctl rekey envs/dev/web.yaml",
     ];
     refused_by_all(&sandbox, 12, &words);
 }

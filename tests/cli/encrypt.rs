@@ -269,7 +269,7 @@ fn without_git_a_changed_sops_block_is_asked_for_also_beside_a_typed_value() {
 #[test]
 fn whoever_reads_the_file_and_is_not_listed_is_named_and_so_is_who_is_listed_and_does_not() {
     let sandbox = Sandbox::project();
-    let fix = format!("sealctl decrypt --in-place --yes {DEV} && sealctl encrypt {DEV}");
+    let fix = format!("sealctl rekey {DEV}");
     sandbox.write("keys/dev/bob.pub", format!("{}\n", recipient("bob")));
     let pending = ["W0151", DEV, "bob", "keys/dev/", &fix];
     sandbox.run(&["set", "A=1", "--config"]).ok().says(&pending);
@@ -285,8 +285,10 @@ fn whoever_reads_the_file_and_is_not_listed_is_named_and_so_is_who_is_listed_and
     assert!(ran.stdout.contains("W0151") && ran.stdout.contains(&fix));
     assert_eq!(sandbox.run(&["check", "--strict"]).code, 1);
     // What is said to do helps.
-    sandbox.run(&["decrypt", "--in-place", "--yes", DEV]).ok();
-    let ran = sandbox.run(&["encrypt", DEV]).ok().says(&["alice, bob"]);
+    let ran = sandbox
+        .run(&["rekey", DEV, "--yes"])
+        .ok()
+        .says(&["alice, bob"]);
     assert!(!ran.stderr.contains("W0151"), "{}", ran.stderr);
     sandbox.run(&["check", "--strict"]).ok();
 

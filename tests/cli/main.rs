@@ -23,6 +23,8 @@ mod help;
 #[cfg(test)]
 mod killed;
 #[cfg(test)]
+mod rekey;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod sandbox;

@@ -120,10 +120,7 @@ fn a_request_puts_the_public_half_into_keys_and_opens_nothing() {
     sandbox.become_reader("bob");
     let before = sandbox.read("envs/dev/web.yaml");
     let request = ["key", "new", "--request", "--env", "dev", "--name", "bob"];
-    sandbox
-        .run(&request)
-        .ok()
-        .says(&["sealctl decrypt --in-place --yes envs/dev/APP.yaml && sealctl encrypt"]);
+    sandbox.run(&request).ok().says(&["sealctl rekey -e dev"]);
     assert!(sandbox.read("keys/dev/bob.pub").contains(&recipient("bob")));
     assert!(sandbox.read(".sops.yaml").contains(&recipient("bob")));
     assert_eq!(sandbox.read("envs/dev/web.yaml"), before);

@@ -196,22 +196,12 @@ fn conclude(
         0 if done == 0 => Err(CommandError::usage("no sealed file there")),
         0 => Ok(Outcome::Done),
         1 if done == 0 => Err(failed.remove(0)),
-        count => Err(summary(session, &failed, count + done)),
+        count => {
+            let what = format!("{count} of {} files were not opened", count + done);
+            let why = "each has its reason above; the others are done";
+            Err(parallel::failure(&session.ui, &failed, what).why(why))
+        }
     }
-}
-
-/// One error for all that were shown. Its exit code is theirs, where they agree.
-fn summary(session: &Session, failed: &[CommandError], of: usize) -> CommandError {
-    for error in failed {
-        session.ui.error(error);
-    }
-    let first = failed.first().map_or(Exit::Failure, CommandError::exit);
-    let exit = match failed.iter().all(|error| error.exit() == first) {
-        true => first,
-        false => Exit::Failure,
-    };
-    let what = format!("{} of {of} files were not opened", failed.len());
-    CommandError::new("E0134", exit, what).why("each has its reason above; the others are done")
 }
 
 fn say_written(session: &Session, args: &DecryptArgs, written: &[PathBuf]) {

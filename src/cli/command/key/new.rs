@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::project::Project;
-use crate::cli::{Outcome, Session, identity, readers, rules};
+use crate::cli::{Outcome, Session, identity, rules};
 use crate::crypto::{Identity, Recipient};
 use crate::file;
 use crate::name::{EnvName, ReaderName};
@@ -171,8 +171,7 @@ fn request(
         recipient.short()
     ));
     session.ui.next(&format!(
-        "commit, open a pull request; a member then runs for each document: {}",
-        readers::seal_anew(&format!("envs/{environment}/APP.yaml"))
+        "commit, open a pull request; a member then runs: sealctl rekey -e {environment}"
     ));
     Ok(Outcome::Done)
 }
