@@ -24,6 +24,7 @@ use rustix::fs::Access;
 use self::lock::Lock;
 use crate::digest::Digest;
 use crate::secret::Secret;
+use lock::Lock;
 
 pub use scratch::{Scratch, ScratchPlaces};
 
@@ -262,24 +263,20 @@ pub fn create(path: &Path, content: &Secret, mode: u32) -> Result<(), FileError>
     lock.sync()
 }
 
-/// As [`create`], but neither waits for the disk nor for other writers: for what can be made again.
+/// As [`create`], without waiting for the disk: for what can be made again.
 ///
 /// # Errors
 ///
 /// As [`create`].
 pub fn create_copy(path: &Path, content: &Secret, mode: u32) -> Result<(), FileError> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    create_directory(directory, 0o777)?;
-    let mut temporary = temporary(directory).map_err(FileError::io("write into", directory))?;
+    let lock = Lock::on_directory_of(path)?;
+    let mut temporary = beside(&lock, path).map_err(FileError::io("write", path))?;
     temporary
         .write_all(content.expose())
-        .map_err(FileError::io("write into", directory))?;
-    temporary
-        .as_file()
-        .set_permissions(fs::Permissions::from_mode(mode & !umask()))
+        .and_then(|()| {
+            let mode = fs::Permissions::from_mode(mode & !umask());
+            temporary.as_file().set_permissions(mode)
+        })
         .map_err(FileError::io("write", path))?;
     temporary
         .persist_noclobber(path)
