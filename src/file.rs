@@ -24,7 +24,6 @@ use rustix::fs::Access;
 use self::lock::Lock;
 use crate::digest::Digest;
 use crate::secret::Secret;
-use lock::Lock;
 
 pub use scratch::{Scratch, ScratchPlaces};
 
