@@ -13,6 +13,8 @@ mod any_file;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod contended;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod edit;
