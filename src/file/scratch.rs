@@ -148,8 +148,9 @@ impl Scratch {
         self.keep = true;
     }
 
-    /// Removes the directory when dropped.
+    /// Removes the directory when dropped, also one that was set aside.
     pub fn release(&mut self) {
+        let _ = fs::remove_file(self.path.join(KEPT));
         self.keep = false;
     }
 }

@@ -207,6 +207,34 @@ fn text_that_cannot_be_sealed_is_kept_and_the_file_untouched() {
 }
 
 #[test]
+fn what_an_editor_that_fails_has_written_is_kept_and_an_empty_text_is_refused() {
+    let sandbox = sealed();
+    let before = sandbox.read("s.yaml");
+    for end in ["exit 3", "kill -9 $$"] {
+        let ran = edit(&sandbox, &format!("echo typed: word >> \"$f\"; {end}"));
+        assert_eq!(ran.code, 201, "{}", ran.stderr);
+        let kept = kept(&ran.stderr);
+        assert!(fs::read_to_string(kept).unwrap().contains("typed: word"));
+        fs::remove_dir_all(std::path::Path::new(kept).parent().unwrap()).unwrap();
+        assert_eq!(sandbox.read("s.yaml"), before);
+    }
+    let ran = edit(&sandbox, "exit 3");
+    assert!(
+        ran.code == 201 && !ran.stderr.contains("kept"),
+        "{}",
+        ran.stderr
+    );
+    let ran = edit(&sandbox, ": > \"$f\"");
+    assert!(
+        ran.code != 0 && ran.stderr.contains("empty"),
+        "{}",
+        ran.stderr
+    );
+    fs::remove_dir_all(std::path::Path::new(kept(&ran.stderr)).parent().unwrap()).unwrap();
+    assert_eq!(sandbox.read("s.yaml"), before);
+}
+
+#[test]
 fn on_a_terminal_broken_text_returns_to_the_editor_with_nothing_lost() {
     let sandbox = sealed();
     let marker = sandbox.path("marker");

@@ -144,7 +144,9 @@ impl Buffer {
         seal: impl Fn(&Secret) -> Result<Draft, Failure>,
     ) -> Result<Draft, Failure> {
         loop {
-            self.edit(call)?;
+            if let Err(failure) = self.edit(call) {
+                return Err(self.kept_if_typed(failure));
+            }
             let typed = file::read(&self.path, super::call::LONGEST)
                 .map_err(|error| Failure::reading(&self.path, &error))?;
             if typed == self.text {
@@ -161,12 +163,14 @@ impl Buffer {
             if !std::io::stdin().is_terminal() {
                 return Err(self.kept(failure));
             }
+            // Whoever closes the terminal now finds his text all the same.
+            self.scratch.set_aside();
             call.ui
                 .status("Press Enter to return to the editor, or Ctrl-D to leave.");
             let mut answer = String::new();
             match std::io::stdin().lock().read_line(&mut answer) {
                 Ok(0) | Err(_) => return Err(self.kept(failure)),
-                Ok(_) => {}
+                Ok(_) => self.scratch.release(),
             }
         }
     }
@@ -220,6 +224,14 @@ impl Buffer {
             "What was typed is kept in {}",
             self.path.display()
         ))
+    }
+
+    /// The same after an editor that failed, if there is anything to keep.
+    fn kept_if_typed(&mut self, failure: Failure) -> Failure {
+        match file::read(&self.path, super::call::LONGEST) {
+            Ok(typed) if typed != self.text && !typed.is_empty() => self.kept(failure),
+            Ok(_) | Err(_) => failure,
+        }
     }
 
     /// What was typed stays when it could not be written.
