@@ -6,7 +6,7 @@ use crate::format::sink::{Sink, printed};
 use crate::format::splice::is_long_word;
 use crate::format::{EmitError, Layout, Splice};
 use crate::secret::Secret;
-use crate::tree::{Kind, ListItem, Map, MapItem, Node, Span};
+use crate::tree::{Entry, Kind, ListItem, Map, MapItem, Node, Span};
 
 /// Makes `after` of `source`, which was read as `before`.
 pub(super) fn document(
@@ -59,12 +59,41 @@ struct Container<'a> {
 
 /// An entry or item.
 #[derive(Clone, Copy)]
-struct Member<'a> {
-    key: Option<&'a str>,
-    value: &'a Node,
+enum Member<'a> {
+    Entry(&'a Entry),
+    Item(&'a Node),
+}
+
+impl<'a> Member<'a> {
+    fn key(self) -> Option<&'a str> {
+        match self {
+            Self::Entry(entry) => Some(&entry.key),
+            Self::Item(_) => None,
+        }
+    }
+
+    fn value(self) -> &'a Node {
+        match self {
+            Self::Entry(entry) => &entry.value,
+            Self::Item(node) => node,
+        }
+    }
+
     /// With its key.
-    span: Span,
-    new: bool,
+    fn span(self) -> Span {
+        match self {
+            Self::Entry(entry) => entry.span,
+            Self::Item(node) => node.span(),
+        }
+    }
+
+    fn is_new(self) -> bool {
+        let position = match self {
+            Self::Entry(entry) => entry.position,
+            Self::Item(node) => node.position(),
+        };
+        position.line == 0
+    }
 }
 
 /// A member as it is to be.
@@ -77,12 +106,7 @@ enum Wanted<'a> {
 impl<'a> Container<'a> {
     fn of_map(map: &'a Map) -> Self {
         let entry = |item: &'a MapItem| match item {
-            MapItem::Entry(entry) => Some(Member {
-                key: Some(entry.key.as_str()),
-                value: &entry.value,
-                span: entry.span,
-                new: entry.position.line == 0,
-            }),
+            MapItem::Entry(entry) => Some(Member::Entry(entry)),
             MapItem::Comment(_) => None,
         };
         Self {
@@ -93,12 +117,7 @@ impl<'a> Container<'a> {
 
     fn of(node: &'a Node) -> Option<Self> {
         let item = |item: &'a ListItem| match item {
-            ListItem::Node(node) => Some(Member {
-                key: None,
-                value: node,
-                span: node.span(),
-                new: node.position().line == 0,
-            }),
+            ListItem::Node(node) => Some(Member::Item(node)),
             ListItem::Comment(_) => None,
         };
         match node {
@@ -116,15 +135,15 @@ impl<'a> Container<'a> {
         let end = self
             .members
             .get(place)
-            .map_or(self.span.end, |member| member.span.start);
+            .map_or(self.span.end, |member| member.span().start);
         let previous = place
             .checked_sub(1)
             .and_then(|place| self.members.get(place));
         let start = previous.map_or(self.span.start + 1, |member| {
             // Between two members there are blanks and one comma.
-            let between = source.get(member.span.end..end).unwrap_or_default();
+            let between = source.get(member.span().end..end).unwrap_or_default();
             let comma = between.iter().position(|&byte| byte == b',');
-            member.span.end + comma.map_or(0, |comma| comma + 1)
+            member.span().end + comma.map_or(0, |comma| comma + 1)
         });
         Span { start, end }
     }
@@ -171,7 +190,7 @@ impl<'a> Rewriter<'a> {
             (Some(first), Some(last)) if kept.is_empty() && !wanted.is_empty() => {
                 let style = self.style(&before);
                 let text = self.joined(&wanted, &style)?;
-                let (start, end) = (first.span.start, last.span.end);
+                let (start, end) = (first.span().start, last.span().end);
                 self.splice.replace(Span { start, end }, text);
             }
             (Some(_), _) if kept.is_empty() => self.splice.remove(Span {
@@ -197,24 +216,24 @@ impl<'a> Rewriter<'a> {
         let mut wanted = Vec::with_capacity(after.members.len());
         let mut place = 0;
         for member in &after.members {
-            let start = member.span.start;
-            while !member.new
+            let start = member.span().start;
+            while !member.is_new()
                 && before
                     .members
                     .get(place)
-                    .is_some_and(|former| former.span.start < start)
+                    .is_some_and(|former| former.span().start < start)
             {
                 place += 1;
             }
             let former = before
                 .members
                 .get(place)
-                .filter(|former| !member.new && former.span.start == start);
+                .filter(|former| !member.is_new() && former.span().start == start);
             let Some(former) = former else {
                 wanted.push(Wanted::New(*member));
                 continue;
             };
-            self.value(before, place, former.value, member.value)?;
+            self.value(before, place, former.value(), member.value())?;
             wanted.push(Wanted::Kept(place));
             place += 1;
         }
@@ -270,7 +289,7 @@ impl<'a> Rewriter<'a> {
     fn remove(&mut self, before: &Container<'a>, kept: &[usize]) {
         let first = kept.first().copied().unwrap_or_default();
         if let (Some(front), Some(first)) = (before.members.first(), before.members.get(first)) {
-            let (start, end) = (front.span.start, first.span.start);
+            let (start, end) = (front.span().start, first.span().start);
             if start < end {
                 self.splice.remove(Span { start, end });
             }
@@ -279,7 +298,7 @@ impl<'a> Rewriter<'a> {
         let pairs = before.members.iter().zip(before.members.iter().skip(1));
         for (place, (previous, member)) in pairs.enumerate().skip(first) {
             if kept.next_if_eq(&(place + 1)).is_none() {
-                let (start, end) = (previous.span.end, member.span.end);
+                let (start, end) = (previous.span().end, member.span().end);
                 self.splice.remove(Span { start, end });
             }
         }
@@ -295,7 +314,7 @@ impl<'a> Rewriter<'a> {
             match wanted {
                 Wanted::Kept(place) => {
                     previous = before.members.get(*place);
-                    let at = previous.map_or(0, |member| member.span.start);
+                    let at = previous.map_or(0, |member| member.span().start);
                     for text in front.drain(..) {
                         self.splice.insert(at, text);
                     }
@@ -315,7 +334,7 @@ impl<'a> Rewriter<'a> {
                         }
                     })?;
                     match previous {
-                        Some(previous) => self.splice.insert(previous.span.end, text),
+                        Some(previous) => self.splice.insert(previous.span().end, text),
                         None => front.push(text),
                     }
                 }
@@ -401,9 +420,9 @@ impl<'a> Rewriter<'a> {
     /// What stands between keys and values of `container`.
     fn colon(&self, container: &Container<'a>) -> Vec<u8> {
         let between = container.members.first().and_then(|member| {
-            member.key?;
-            let start = self.string_end(member.span.start);
-            self.source.get(start..member.value.span().start)
+            member.key()?;
+            let start = self.string_end(member.span().start);
+            self.source.get(start..member.value().span().start)
         });
         match between {
             Some(between) if !between.contains(&b'\n') && between.contains(&b':') => {
@@ -444,11 +463,11 @@ impl<'a> Rewriter<'a> {
 }
 
 fn write_member(sink: &mut dyn Sink, member: &Member<'_>, style: &Style) -> Result<(), EmitError> {
-    if let Some(key) = member.key {
+    if let Some(key) = member.key() {
         print::string(sink, key.as_bytes());
         sink.put(&style.colon);
     }
-    print::value(sink, Value::from(member.value), style)
+    print::value(sink, Value::from(member.value()), style)
 }
 
 /// The last line break in blanks.
