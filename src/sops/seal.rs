@@ -129,7 +129,7 @@ pub fn seal_for(
 }
 
 fn seal_source(
-    source: Source,
+    mut source: Source,
     readers: &Readers,
     terms: &Terms,
     now: Timestamp,
@@ -140,6 +140,7 @@ fn seal_source(
     let is_binary = source.format == Format::Binary;
     let fallback = Rule::fallback();
     let rule = if is_binary { &fallback } else { &terms.rule };
+    let mut after = source.sealable();
     let mut sealing = Encrypt::new(
         source.dialect,
         &source.text,
@@ -147,7 +148,6 @@ fn seal_source(
         terms.coverage,
         Former::default(),
     );
-    let mut after = source.documents.clone();
     walk(&mut after, rule, &mut sealing)?;
     let stamp = sealing.stamp(now)?;
     let block = NewBlock {

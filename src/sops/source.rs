@@ -73,10 +73,23 @@ impl Source {
 }
 
 impl Source {
-    /// The text with the values of `after`, a changed copy of its documents.
+    /// Its documents, to be sealed in their place: the only ones where no second tree is needed to write
+    /// them, else a copy.
+    pub(super) fn sealable(&mut self) -> Vec<Map> {
+        match self.format {
+            Format::Json => std::mem::take(&mut self.documents),
+            _ => self.documents.clone(),
+        }
+    }
+
+    /// The text with the values of `after`, a changed copy of its documents, or the only ones.
     fn rewritten(&self, after: &[Map], layout: Layout) -> Result<Secret, EmitError> {
         let text = self.text.expose();
-        let changed = (self.documents.as_slice(), after);
+        let before = match self.documents.as_slice() {
+            [] => after,
+            documents => documents,
+        };
+        let changed = (before, after);
         rewritten(
             self.dialect,
             sealed_form(self.format),

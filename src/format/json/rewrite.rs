@@ -8,7 +8,8 @@ use crate::format::{EmitError, Layout, Splice};
 use crate::secret::Secret;
 use crate::tree::{Entry, Kind, ListItem, Map, MapItem, Node, Span};
 
-/// Makes `after` of `source`, which was read as `before`.
+/// Makes `after` of `source`, which was read as `before`. Both may be one and the same tree: then what is new in
+/// it is inserted, and what is sealed in it was not before.
 pub(super) fn document(
     source: &[u8],
     before: &Map,
@@ -23,7 +24,7 @@ pub(super) fn document(
     };
     rewriter.settle(before);
     rewriter.container(Pair {
-        before: Container::of_map(before),
+        before: Container::of_map(before).without_new(),
         after: Container::of_map(after),
         lead: Span::default(),
         root: true,
@@ -115,6 +116,11 @@ impl<'a> Container<'a> {
         }
     }
 
+    fn without_new(mut self) -> Self {
+        self.members.retain(|member| !member.is_new());
+        self
+    }
+
     fn of(node: &'a Node) -> Option<Self> {
         let item = |item: &'a ListItem| match item {
             ListItem::Node(node) => Some(Member::Item(node)),
@@ -152,7 +158,7 @@ impl<'a> Container<'a> {
 impl<'a> Rewriter<'a> {
     /// Takes the style of the root for that of the text.
     fn settle(&mut self, root: &'a Map) {
-        let root = Container::of_map(root);
+        let root = Container::of_map(root).without_new();
         if root.members.is_empty() {
             return;
         }
@@ -249,9 +255,11 @@ impl<'a> Rewriter<'a> {
         after: &'a Node,
     ) -> Result<(), EmitError> {
         let same_place = after.position().line != 0 && before.span() == after.span();
+        let one = std::ptr::eq(before, after);
         match (before, after) {
+            (_, Node::Leaf(leaf)) if one && !leaf.sealed => return Ok(()),
             (Node::Leaf(before), Node::Leaf(after))
-                if same_place && before.kind == after.kind && before.text == after.text =>
+                if !one && same_place && before.kind == after.kind && before.text == after.text =>
             {
                 return Ok(());
             }
