@@ -19,6 +19,11 @@ use sealctl::tree::{Kind, ListItem, Map, MapItem, Node};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+#[path = "../cluster/tools/real_sops.rs"]
+mod real_sops;
+
+pub(crate) use real_sops::sops;
+
 /// Cases that fail, with the reason.
 const LATER: &[(&str, &str)] = &[
     (
@@ -62,18 +67,6 @@ fn the_shared_vectors_hold() {
 #[ignore = "needs the real sops: make test"]
 fn the_shared_vectors_hold_beside_the_real_sops() {
     run(Some(&sops()));
-}
-
-/// The program `sops`, built once per version from its Go module.
-pub(crate) fn sops() -> PathBuf {
-    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/tools/build.sh");
-    let output = Command::new(build).arg("sops").output().unwrap();
-    assert!(
-        output.status.success(),
-        "the real sops cannot be built (is Go installed?): {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()).join("sops")
 }
 
 fn run(reference: Option<&Path>) {

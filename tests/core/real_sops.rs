@@ -6,7 +6,7 @@
 )]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use sealctl::crypto::Identity;
@@ -18,17 +18,10 @@ use sealctl::trust::{self, Change, Stamp, Verdict, Written};
 
 use crate::vectors;
 
-/// The program `sops`, built once per version from its Go module.
-pub(crate) fn sops() -> PathBuf {
-    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/tools/build.sh");
-    let output = Command::new(build).arg("sops").output().unwrap();
-    assert!(
-        output.status.success(),
-        "the real sops cannot be built (is Go installed?): {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()).join("sops")
-}
+#[path = "../cluster/tools/real_sops.rs"]
+mod program;
+
+pub(crate) use program::sops;
 
 #[test]
 #[ignore = "needs the real sops: make test"]
