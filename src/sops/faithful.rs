@@ -11,7 +11,8 @@ use super::typed::Plain;
 use crate::crypto::DataKey;
 use crate::crypto::mac::Coverage;
 use crate::crypto::value::{self, ValueType};
-use crate::tree::{Leaf, List, ListItem, Map, Node};
+use crate::format::Format;
+use crate::tree::{Entry, Leaf, List, ListItem, Map, Node};
 
 /// The MAC of a file, encrypted, and the date that it is bound to.
 pub(super) struct Stamp {
@@ -50,7 +51,7 @@ impl Intent<'_> {
             && self
                 .wrapped
                 .is_none_or(|groups| is_wrapped_for(&sealed, groups))
-            && fingerprint(&sealed.documents) == self.fingerprint;
+            && fingerprint(sealed.format, &sealed.documents) == self.fingerprint;
         if same {
             Ok(Draft { sealed, key })
         } else {
@@ -70,17 +71,23 @@ fn is_wrapped_for(sealed: &Sealed, groups: &[Vec<Wrapped>]) -> bool {
 /// A number that stands for structure, keys and values of `documents`, ciphertexts for what they hold. Two
 /// trees with the same one are the same, unless somebody took pains; so the first may be dropped before the
 /// second is read.
-pub(super) fn fingerprint(documents: &[Map]) -> u64 {
+///
+/// In INI, a section without an entry comes and goes with its comments.
+pub(super) fn fingerprint(format: Format, documents: &[Map]) -> u64 {
     let mut hasher = DefaultHasher::new();
+    let counts = |entry: &&Entry| match &entry.value {
+        Node::Map(section) if format == Format::Ini => section.entries().next().is_some(),
+        _ => true,
+    };
     for document in documents {
-        map(document, &mut hasher);
+        entries(document.entries().filter(counts), &mut hasher);
     }
     hasher.finish()
 }
 
-fn map(map: &Map, hasher: &mut DefaultHasher) {
+fn entries<'a>(entries: impl Iterator<Item = &'a Entry>, hasher: &mut DefaultHasher) {
     hasher.write_u8(b'm');
-    for entry in map.entries() {
+    for entry in entries {
         entry.key.hash(hasher);
         node(&entry.value, hasher);
     }
@@ -89,7 +96,7 @@ fn map(map: &Map, hasher: &mut DefaultHasher) {
 
 fn node(node: &Node, hasher: &mut DefaultHasher) {
     match node {
-        Node::Map(inner) => map(inner, hasher),
+        Node::Map(map) => entries(map.entries(), hasher),
         Node::List(list) => {
             hasher.write_u8(b'l');
             for item in values(list) {

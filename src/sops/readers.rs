@@ -99,7 +99,7 @@ impl Opened {
         changes.extend(lost);
         let stamp = sealing.stamp(now)?;
         changes.extend(stamp.changes());
-        let fingerprint = fingerprint(&after);
+        let fingerprint = fingerprint(self.sealed.format, &after);
         let text = source::replaced(&self.sealed, after, &changes)?;
         let intent = Intent {
             fingerprint,

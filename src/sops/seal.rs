@@ -159,7 +159,7 @@ fn seal_source(
     };
     let block = NewText::Fields(block.fields());
     let (format, dialect) = (source.format, source.dialect);
-    let fingerprint = fingerprint(&after);
+    let fingerprint = fingerprint(format, &after);
     let text = source::sealed_text(source, after, &block, terms.layout)?;
     let intent = Intent {
         fingerprint,
@@ -197,7 +197,7 @@ impl Opened {
         let stamp = sealing.stamp(now)?;
         let block = source::renewed_block(&self.sealed, &stamp.changes())?;
         let layout = format::Layout::default();
-        let fingerprint = fingerprint(&after);
+        let fingerprint = fingerprint(self.sealed.format, &after);
         let text = source::sealed_text(source, after, &block, layout)?;
         let intent = Intent {
             fingerprint,
@@ -231,7 +231,7 @@ impl Opened {
         let mut after = documents.to_vec();
         walk(&mut after, &metadata.rule, &mut sealing)?;
         let stamp = sealing.stamp(now)?;
-        let fingerprint = fingerprint(&after);
+        let fingerprint = fingerprint(self.sealed.format, &after);
         let text = source::replaced(&self.sealed, after, &stamp.changes())?;
         let intent = Intent {
             fingerprint,
