@@ -167,12 +167,12 @@ fn a_document_of_two_writers_is_kept_apart_too() {
     let ended = at_once(
         &sandbox,
         &[
-            &["set", "A=1", "--config", "-e", "dev"],
-            &["set", "B=2", "--config", "-e", "dev"],
+            &["set", "A=one", "--config", "-e", "dev"],
+            &["set", "B=two", "--config", "-e", "dev"],
             &["set", "HOST=other", "--config", "-e", "dev"],
         ],
     );
-    for (output, word) in ended.iter().zip(["A: 1", "B: 2", "HOST: other"]) {
+    for (output, word) in ended.iter().zip(["A: one", "B: two", "HOST: other"]) {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() || said.contains("E0531"), "{said}");
         let is_there = sandbox

@@ -269,3 +269,14 @@ fn encrypt_of_a_document() {
     };
     walk(typed, &case(&["encrypt", "--yes", DEV], DEV, "NEW: canary"));
 }
+
+#[test]
+fn rekey_of_a_document() {
+    let second = || {
+        let sandbox = project();
+        sandbox.write("keys/dev/bob.pub", format!("{}\n", recipient("bob")));
+        sandbox
+    };
+    let rekey = case(&["rekey", "--yes", "-e", "dev"], DEV, "HOST: db");
+    walk(second, &rekey);
+}

@@ -268,6 +268,43 @@ fn the_second_of_two_writers_is_told_and_loses_nothing() {
 }
 
 #[test]
+fn another_format_keeps_the_data_key_and_every_untouched_value() {
+    let sandbox = sealed();
+    let tokens = |text: &str| -> Vec<String> {
+        let found = text.split("ENC[").skip(1);
+        found
+            .map(|part| part.split(']').next().unwrap().to_owned())
+            .collect()
+    };
+    let before = sandbox.read("s.yaml");
+    let wrapped = before
+        .split("-----BEGIN AGE ENCRYPTED FILE-----")
+        .nth(1)
+        .unwrap();
+    let wrapped = wrapped.split_whitespace().next().unwrap().to_owned();
+    let set = [
+        "sops",
+        "set",
+        "--output-type",
+        "json",
+        "s.yaml",
+        "[\"new\"]",
+        "\"word\"",
+    ];
+    sandbox.run(&set).ok();
+    let after = sandbox.read("s.yaml");
+    assert!(
+        after.starts_with('{') && after.contains(&wrapped),
+        "{after}"
+    );
+    let (old, new) = (tokens(&before), tokens(&after));
+    // All but the comment, which JSON has no place for, and the MAC; and all but the MAC and what was set.
+    assert_eq!(old[1..old.len() - 1], new[..new.len() - 2]);
+    let open = ["sops", "decrypt", "--input-type", "json", "s.yaml"];
+    assert!(sandbox.run(&open).ok().stdout.contains("new: word"));
+}
+
+#[test]
 fn show_master_keys_saves_what_was_typed() {
     let sandbox = sealed();
     let editor = sandbox.script("editor", "for f; do :; done\nsed -i 's/a: 1/a: 2/' \"$f\"");

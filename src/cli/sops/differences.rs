@@ -31,7 +31,8 @@ What differs, each time to lose less:
         exit 7 or 91; SOPS crashes
     set keeps whole numbers exact; SOPS makes every JSON number a float, so that 1000000 becomes 1e+06
     set refuses an object in which a key stands twice; SOPS writes a file that it cannot read
-    edit -s saves what was changed; SOPS throws it away
+    edit -s names the keys on standard error and saves what was changed; SOPS shows its block in the
+        editor and throws the changes away
     edit with broken text returns to the editor and shows the error; what was typed stays
     edit and exec-file work in memory (a memory file system) where there is one; what a killed call
         left there is removed by the next one, once its editor has ended, too
@@ -42,6 +43,6 @@ What differs, each time to lose less:
     a mistyped command (sops decrpyt) is refused; SOPS opens an editor for a new file of that name
     --version makes no network request
 
-What is narrower: maps and lists may lie 500 levels deep in each other (SOPS: 10,000), and a wrapped
-key may have 16 KiB.
+What is narrower: maps and lists may lie 500 levels deep in each other (SOPS: 10,000), since what works
+on them calls itself once per level and must not run out of stack, and a wrapped key may have 16 KiB.
 ";

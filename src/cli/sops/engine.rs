@@ -330,7 +330,10 @@ pub(super) fn sealed_text(draft: &Draft, stores: &Stores, shown: &Path) -> Resul
     if draft.sealed.format() == stores.output {
         return Ok(draft.sealed.text().clone());
     }
-    // The values are sealed once more in the other format: SOPS would reuse the data key.
+    if let Some(text) = respelled(draft, stores) {
+        return Ok(text);
+    }
+    // A flat format has a block of another form: the values are sealed once more, where SOPS keeps the key.
     let metadata = draft.sealed.metadata();
     let opened = open_with(draft.sealed.clone(), &draft.key, MacPolicy::Require, shown)?;
     let stores = Stores {
@@ -345,6 +348,21 @@ pub(super) fn sealed_text(draft: &Draft, stores: &Stores, shown: &Path) -> Resul
     };
     let made = seal(&plain, &stores, &new, shown)?;
     Ok(made.sealed.text().clone())
+}
+
+/// The sealed file with the same ciphertext and keys, from YAML to JSON or back; `None` where that is no
+/// file that opens.
+fn respelled(draft: &Draft, stores: &Stores) -> Option<Secret> {
+    let from = draft.sealed.format();
+    let nested = [Format::Yaml, Format::Json];
+    if !nested.contains(&from) || !nested.contains(&stores.output) {
+        return None;
+    }
+    let documents = crate::format::parse(from, draft.sealed.text()).ok()?;
+    let text = crate::format::emit(stores.output, &documents, stores.layout).ok()?;
+    let sealed = Sealed::read(stores.output, &text).ok()?;
+    sealed.open(&draft.key).ok()?;
+    Some(text)
 }
 
 /// What is said when the data key cannot be had: of each group and key why, and where nothing was found.
