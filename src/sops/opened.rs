@@ -43,7 +43,8 @@ impl Opened {
     }
 
     /// The plaintext file, without the `sops` block. YAML and JSON keep the formatting and comments of the
-    /// sealed file; the other formats are printed as SOPS prints them.
+    /// sealed file; the other formats are printed as SOPS prints them, and empty where [`Self::emit`] says
+    /// why they cannot be.
     #[must_use]
     pub fn text(&self) -> Secret {
         source::plain_text(self.sealed.clone(), &self.documents)

@@ -118,8 +118,8 @@ pub(super) fn sealed_form(format: Format) -> Format {
     }
 }
 
-/// The plaintext file that `sealed` becomes when its values are `documents`. Nothing for a binary file
-/// that has lost its one value.
+/// The plaintext file that `sealed` becomes when its values are `documents`. Nothing for what its format
+/// cannot hold: a binary file that has lost its one value, a key of INI that no quotes fit.
 pub(super) fn plain_text(sealed: Sealed, documents: &[Map]) -> Secret {
     let text = match sealed.format {
         Format::Binary => format::emit(Format::Binary, documents, Layout::default()),
@@ -131,7 +131,7 @@ pub(super) fn plain_text(sealed: Sealed, documents: &[Map]) -> Secret {
         }
     };
     debug_assert!(
-        text.is_ok() || sealed.format == Format::Binary,
+        text.is_ok() || matches!(sealed.format, Format::Binary | Format::Ini),
         "what was read in a format can be written in it"
     );
     text.unwrap_or_else(|_| Secret::from_text(""))
@@ -177,7 +177,9 @@ pub(super) fn sealed_text(
     layout: Layout,
 ) -> Result<Secret, EmitError> {
     let form = sealed_form(source.format);
-    let is_block = |document: &Map| document.layout == tree::Layout::Block;
+    // Lines at the left margin fit below these only.
+    let is_block =
+        |document: &Map| document.layout == tree::Layout::Block && document.position.column <= 1;
     if form == Format::Yaml && source.documents.iter().all(is_block) {
         let lines = block.lines(yaml::step_of(&source.documents));
         let body = source.rewritten(&after, layout)?;

@@ -138,7 +138,9 @@ pub(super) fn plain(
     stores: &Stores,
     indent_typed: bool,
 ) -> Result<Secret, Failure> {
-    if opened.sealed().format() == stores.output && !indent_typed {
+    // The other formats are printed anew anyway, which can fail.
+    let keeps_layout = matches!(stores.output, Format::Yaml | Format::Json);
+    if keeps_layout && opened.sealed().format() == stores.output && !indent_typed {
         return Ok(opened.into_text());
     }
     opened

@@ -1,6 +1,6 @@
 //! Dotenv and INI: what is printed reads back to the same values; and flat names.
 
-use sealctl::format::{Format, Layout, dotenv, emit, flat, ini, parse};
+use sealctl::format::{EmitError, Format, Layout, dotenv, emit, flat, ini, parse};
 use sealctl::tree::{Leaf, Map, Node};
 
 use super::tree::{assert_same, assert_spans, values};
@@ -33,6 +33,8 @@ fn check(format: Format, map: &Map, data: &[u8]) {
     }
     let printed = match emit(format, documents, Layout::default()) {
         Ok(printed) => printed,
+        // SOPS prints such a key so that it does not read back.
+        Err(EmitError::Key { .. }) if format == Format::Ini => return,
         Err(error) => panic!("not printed: {error}"),
     };
     let again = match parse(format, &printed) {

@@ -34,6 +34,8 @@ pub fn check(data: &[u8]) {
         (Ok(draft), _) => draft,
         (Err(SealError::Read(_)), Err(_)) => return,
         (Err(SealError::SealedAlready { .. }), _) => return,
+        // A key that no quotes fit.
+        (Err(SealError::Emit(_)), _) if format == Format::Ini => return,
         (Err(error), _) => {
             let text = String::from_utf8_lossy(text);
             panic!("{format}, rule {rule}: {error}\n{text}");

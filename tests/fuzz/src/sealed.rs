@@ -82,6 +82,9 @@ pub fn check_opened(opened: &Opened) {
         let _ = opened.emit(other, Layout::default());
     }
     let text = opened.text();
+    if format == Format::Ini && opened.emit(format, Layout::default()).is_err() {
+        return;
+    }
     if format == Format::Binary {
         // It may have lost its one value.
         let data = opened.emit(format, Layout::default());
