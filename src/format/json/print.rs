@@ -248,18 +248,24 @@ pub(super) fn string(sink: &mut dyn Sink, text: &[u8]) {
     sink.put(b"\"");
 }
 
+/// Whether an escape may begin at a byte. U+2028 and U+2029 begin with 0xE2, as many harmless characters do.
+fn may_need_escape(byte: u8) -> bool {
+    let json = (byte == b'"') | (byte == b'\\') | (byte < b' ');
+    let html = (byte == b'<') | (byte == b'>') | (byte == b'&');
+    json | html | (byte == 0xE2)
+}
+
+/// Whether `text` stands between quotes as it is.
+pub(super) fn is_bare(text: &str) -> bool {
+    run_without(text.as_bytes(), may_need_escape) == text.len()
+}
+
 /// Writes UTF-8 with the escapes of Go: those that JSON asks for, and those that keep a text harmless in
 /// HTML and JavaScript.
 fn escaped(sink: &mut dyn Sink, text: &[u8]) {
-    // U+2028 and U+2029 begin with 0xE2, as many harmless characters do.
-    let special = |byte: u8| {
-        let json = (byte == b'"') | (byte == b'\\') | (byte < b' ');
-        let html = (byte == b'<') | (byte == b'>') | (byte == b'&');
-        json | html | (byte == 0xE2)
-    };
     let mut rest = text;
     loop {
-        let (plain, special) = rest.split_at(run_without(rest, special));
+        let (plain, special) = rest.split_at(run_without(rest, may_need_escape));
         sink.put(plain);
         let Some((&first, behind)) = special.split_first() else {
             return;

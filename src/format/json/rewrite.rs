@@ -3,7 +3,6 @@
 use super::print::{self, Style, Value};
 use super::run::run_without;
 use crate::format::sink::{Sink, printed};
-use crate::format::splice::is_long_word;
 use crate::format::{EmitError, Layout, Splice};
 use crate::secret::Secret;
 use crate::tree::{Entry, Kind, ListItem, Map, MapItem, Node, Span};
@@ -276,7 +275,7 @@ impl<'a> Rewriter<'a> {
                 return Ok(());
             }
             (_, Node::Leaf(after)) if after.kind == Kind::Text => {
-                let word = after.text.expose_text().filter(|text| is_long_word(text));
+                let word = after.text.expose_text().filter(|text| print::is_bare(text));
                 if let Some(word) = word {
                     self.splice.replace_with_word(before.span(), "\"", word);
                     return Ok(());
