@@ -32,6 +32,9 @@ pub(super) fn document(whole: &Secret) -> Result<Map, SyntaxError> {
     }
 }
 
+/// Lines are taken to be this long at least, so that a text of nothing but line feeds asks for no memory.
+const LONG_LINE: usize = 32;
+
 struct Reader<'a> {
     whole: &'a Secret,
     text: &'a [u8],
@@ -160,8 +163,13 @@ impl<'a> Reader<'a> {
 
     fn begin_map(&mut self, depth: usize) -> Result<Begun, SyntaxError> {
         let (position, span) = self.step_into(depth)?;
+        let items = if depth == 0 {
+            Vec::with_capacity(self.lines())
+        } else {
+            Vec::new()
+        };
         let mut map = Map {
-            items: Vec::new(),
+            items,
             position,
             span,
             layout: Layout::Flow,
@@ -173,6 +181,13 @@ impl<'a> Reader<'a> {
         }
         let key = self.key()?;
         Ok(Begun::Open(Open::Map(map, key)))
+    }
+
+    /// About how many members the root has, if each stands on a line. A list that grows is copied, and leaves
+    /// holes in memory.
+    fn lines(&self) -> usize {
+        let lines = self.text.iter().filter(|&&byte| byte == b'\n').count();
+        lines.min(self.text.len() / LONG_LINE)
     }
 
     fn begin_list(&mut self, depth: usize) -> Result<Begun, SyntaxError> {
