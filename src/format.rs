@@ -16,6 +16,7 @@ pub mod ini;
 pub mod json;
 mod locate;
 pub mod number;
+mod run;
 pub mod scalar;
 #[cfg(test)]
 mod shape;

@@ -124,6 +124,10 @@ impl From<String> for Secret {
 impl PartialEq for Secret {
     /// Compares in constant time, apart from the lengths.
     fn eq(&self, other: &Self) -> bool {
+        // The same bytes in the same place need no look at them.
+        if std::ptr::eq(self.expose(), other.expose()) {
+            return true;
+        }
         self.expose().ct_eq(other.expose()).into()
     }
 }

@@ -6,7 +6,6 @@
 mod print;
 mod read;
 mod rewrite;
-mod run;
 
 use super::{EmitError, Layout, SyntaxError};
 use crate::secret::Secret;

@@ -111,7 +111,7 @@ impl Opened {
                 apply(first, one)?;
             }
         }
-        Ok(self.reseal_documents(&documents, now)?)
+        Ok(self.reseal_documents(documents, now)?)
     }
 }
 

@@ -215,7 +215,7 @@ impl Opened {
     /// When the format cannot hold them.
     pub(super) fn reseal_documents(
         &self,
-        documents: &[Map],
+        documents: Vec<Map>,
         now: Timestamp,
     ) -> Result<Draft, SealError> {
         let metadata = &self.sealed.metadata;
@@ -228,7 +228,7 @@ impl Opened {
             metadata.coverage,
             former,
         );
-        let mut after = documents.to_vec();
+        let mut after = documents;
         walk(&mut after, &metadata.rule, &mut sealing)?;
         let stamp = sealing.stamp(now)?;
         let fingerprint = fingerprint(self.sealed.format, &after);

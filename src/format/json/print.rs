@@ -1,7 +1,7 @@
 //! The printer: values in a given style, with the escapes and numbers of the reference, without recursion.
 
 use super::DEPTH;
-use super::run::run_without;
+use crate::format::run::run_without;
 use crate::format::sink::{Sink, printed};
 use crate::format::{EmitError, Format, Layout, number, scalar};
 use crate::secret::Secret;

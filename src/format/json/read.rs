@@ -1,8 +1,8 @@
 //! The reader: one pass, open objects and arrays on a stack of its own.
 
 use super::DEPTH;
-use super::run::run_without;
 use crate::format::locate::Locator;
+use crate::format::run::run_without;
 use crate::format::{Fault, SyntaxError};
 use crate::secret::Secret;
 use crate::tree::{

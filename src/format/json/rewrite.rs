@@ -1,7 +1,7 @@
 //! Changes of a text: what stays keeps its bytes, what is new is written in the style of its neighbours.
 
 use super::print::{self, Style, Value};
-use super::run::run_without;
+use crate::format::run::run_without;
 use crate::format::sink::{Sink, printed};
 use crate::format::{EmitError, Layout, Splice};
 use crate::secret::Secret;

@@ -13,6 +13,7 @@ mod token;
 
 use self::build::Builder;
 use super::emit::{Indent, placed};
+use crate::format::run::run_without;
 use crate::format::{Fault, SyntaxError};
 use crate::secret::Secret;
 use crate::tree::{Layout, Map, Node, Position};
@@ -89,8 +90,11 @@ fn not_text(text: &[u8], error: &std::str::Utf8Error) -> SyntaxError {
 
 /// Control characters are refused wherever they stand.
 fn check_characters(text: &str) -> Result<(), SyntaxError> {
-    let suspicious = |byte: &u8| (*byte < b' ' && !b"\t\n\r".contains(byte)) || *byte >= 0x7F;
-    if !text.as_bytes().iter().any(suspicious) {
+    let suspicious = |byte: u8| {
+        let is_space = (byte == b'\t') | (byte == b'\n') | (byte == b'\r');
+        ((byte < b' ') & !is_space) | (byte >= 0x7F)
+    };
+    if run_without(text.as_bytes(), suspicious) == text.len() {
         return Ok(());
     }
     let forbidden = |each: char| match each {

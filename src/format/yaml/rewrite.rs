@@ -308,7 +308,9 @@ impl<'a> Rewriter<'a> {
 
     fn leaf(&mut self, site: Site, old: &Leaf, new: &'a Leaf) {
         let same = old.kind == new.kind && old.style == new.style && old.text == new.text;
-        if same && !(self.as_sops && self.is_spelled_otherwise(new)) {
+        // Ciphertext has one spelling.
+        let settled = !self.as_sops || (old.sealed && new.sealed);
+        if same && (settled || !self.is_spelled_otherwise(new)) {
             return;
         }
         if site.layout == Layout::Flow {

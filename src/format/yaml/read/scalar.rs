@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 use super::scan::Scan;
 use super::token::{Mark, Sort, Text, Token};
 use crate::format::SyntaxError;
+use crate::format::run::run_without;
 use crate::format::yaml::text::grow;
 use crate::tree::{Span, Style};
 
@@ -115,7 +116,17 @@ impl Scan<'_> {
     /// Passes characters that belong to a plain scalar, without blanks.
     fn plain_run(&mut self) {
         let flow = self.in_flow();
-        while let Some(byte) = self.bytes.get(self.at) {
+        let special = |byte: u8| {
+            let blank = (byte <= b' ') | (byte == b':') | (byte == 0xC2) | (byte == 0xE2);
+            let sign = (byte == b',') | (byte == b'?');
+            let bracket = (byte == b'[') | (byte == b']') | (byte == b'{') | (byte == b'}');
+            blank | (flow & (sign | bracket))
+        };
+        loop {
+            self.at += run_without(self.bytes.get(self.at..).unwrap_or_default(), special);
+            let Some(byte) = self.bytes.get(self.at) else {
+                return;
+            };
             match byte {
                 b' ' | b'\t' | b'\n' | b'\r' => return,
                 b':' if self.gap_at(1) => return,
