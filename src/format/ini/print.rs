@@ -190,7 +190,10 @@ fn key_quote(key: &[u8]) -> Option<&'static [u8]> {
     let reads_back = |quote: &&[u8]| {
         let line = [quote, key, quote, b" =\n"].concat();
         let begins_a_key = !matches!(line.first(), Some(b'#' | b';' | b'['));
+        // A byte order mark at the front of the text would be passed over.
+        let begins_a_text = !line.starts_with("\u{FEFF}".as_bytes());
         begins_a_key
+            && begins_a_text
             && !key.contains(&b'\n')
             && read::trimmed_start(&line).len() == line.len()
             && read::key(&line).is_ok_and(|(name, _)| name.as_bytes() == key && name != "-")
