@@ -177,6 +177,7 @@ mod faithful;
 mod metadata;
 mod open;
 mod opened;
+mod placed;
 mod readers;
 mod rule;
 mod seal;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::faithful::Stamp;
 use super::open::is_void;
 use super::opened::Opened;
+use super::placed::SealedComments;
 use super::seal::SealError;
 use super::source::Dialect;
 use super::typed::Plain;
@@ -170,6 +171,7 @@ pub(super) struct Encrypt<'a> {
     cipher: Cipher,
     mac: Mac,
     former: Former,
+    comments: SealedComments,
 }
 
 impl<'a> Encrypt<'a> {
@@ -187,17 +189,18 @@ impl<'a> Encrypt<'a> {
             cipher: Cipher::new(key),
             mac: Mac::new(coverage),
             former,
+            comments: SealedComments::default(),
         }
     }
 
-    /// MAC and date of what was walked over.
-    pub(super) fn stamp(mut self, now: Timestamp) -> Result<Stamp, NoRandomness> {
+    /// MAC and date of what was walked over, and its comments.
+    pub(super) fn stamp(mut self, now: Timestamp) -> Result<(Stamp, SealedComments), NoRandomness> {
         let last_modified = rfc3339(now);
         let digest = self.mac.finish();
         let mac = self
             .cipher
             .encrypt(digest.expose(), &last_modified, ValueType::Str)?;
-        Ok(Stamp { mac, last_modified })
+        Ok((Stamp { mac, last_modified }, self.comments))
     }
 
     /// A block text that ends with the file and without a line break is written anew: what is put behind
@@ -305,6 +308,7 @@ impl Visitor for Encrypt<'_> {
                 ValueType::Comment,
             )?),
         };
+        self.comments.add(&ciphertext, &comment.text);
         if as_item {
             return Ok(Some(ciphertext));
         }

@@ -1,10 +1,12 @@
 //! Whether a text that is about to be written holds what it was made from: it is read again and compared
-//! with what was to be written, value by value. That each ciphertext decrypts is not tried again.
+//! with what was to be written, value by value. That each value decrypts is not tried again; that each
+//! comment does, is.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::block::{FieldChange, Wrapped, text_node};
 use super::open::Sealed;
+use super::placed::{SealedComments, placed};
 use super::seal::{Draft, SealError};
 use super::source::Source;
 use super::typed::Plain;
@@ -35,14 +37,27 @@ pub(super) struct Intent<'a> {
     /// Of the documents with their ciphertexts.
     pub(super) fingerprint: u64,
     pub(super) stamp: &'a Stamp,
+    pub(super) comments: &'a SealedComments,
     pub(super) coverage: Coverage,
     /// What was wrapped anew.
     pub(super) wrapped: Option<&'a [Vec<Wrapped>]>,
 }
 
 impl Intent<'_> {
-    /// The file that was read again from what was written, when it is as it was meant.
+    /// The file that was read again from what was written, when it is as it was meant. Comments that
+    /// came to stand elsewhere are sealed for there.
     pub(super) fn confirm(&self, again: Source, key: DataKey) -> Result<Draft, SealError> {
+        let mut sealed = self.checked(again)?;
+        if let Some(text) = placed(&mut sealed, &key, self.comments)? {
+            sealed = self.checked(sealed.again(&text)?)?;
+            if placed(&mut sealed, &key, self.comments)?.is_some() {
+                return Err(SealError::Unfaithful);
+            }
+        }
+        Ok(Draft { sealed, key })
+    }
+
+    fn checked(&self, again: Source) -> Result<Sealed, SealError> {
         let sealed = Sealed::of(again)?;
         let metadata = &sealed.metadata;
         let same = metadata.coverage == self.coverage
@@ -53,7 +68,7 @@ impl Intent<'_> {
                 .is_none_or(|groups| is_wrapped_for(&sealed, groups))
             && fingerprint(sealed.format, &sealed.documents) == self.fingerprint;
         if same {
-            Ok(Draft { sealed, key })
+            Ok(sealed)
         } else {
             Err(SealError::Unfaithful)
         }

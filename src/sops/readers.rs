@@ -97,13 +97,14 @@ impl Opened {
         let groups = readers.wrap(&key)?;
         let mut changes = key_changes(&groups, readers.needed());
         changes.extend(lost);
-        let stamp = sealing.stamp(now)?;
+        let (stamp, comments) = sealing.stamp(now)?;
         changes.extend(stamp.changes());
         let fingerprint = fingerprint(self.sealed.format, &after);
         let text = source::replaced(&self.sealed, after, &changes)?;
         let intent = Intent {
             fingerprint,
             stamp: &stamp,
+            comments: &comments,
             coverage: metadata.coverage,
             wrapped: Some(&groups),
         };

@@ -149,7 +149,7 @@ fn seal_source(
         Former::default(),
     );
     walk(&mut after, rule, &mut sealing)?;
-    let stamp = sealing.stamp(now)?;
+    let (stamp, comments) = sealing.stamp(now)?;
     let block = NewBlock {
         groups: &groups,
         threshold: readers.needed(),
@@ -164,6 +164,7 @@ fn seal_source(
     let intent = Intent {
         fingerprint,
         stamp: &stamp,
+        comments: &comments,
         coverage: terms.coverage,
         wrapped: Some(&groups),
     };
@@ -194,7 +195,7 @@ impl Opened {
         );
         let mut after = source.documents.clone();
         walk(&mut after, &metadata.rule, &mut sealing)?;
-        let stamp = sealing.stamp(now)?;
+        let (stamp, comments) = sealing.stamp(now)?;
         let block = source::renewed_block(&self.sealed, &stamp.changes())?;
         let layout = format::Layout::default();
         let fingerprint = fingerprint(self.sealed.format, &after);
@@ -202,6 +203,7 @@ impl Opened {
         let intent = Intent {
             fingerprint,
             stamp: &stamp,
+            comments: &comments,
             coverage: metadata.coverage,
             wrapped: None,
         };
@@ -230,12 +232,13 @@ impl Opened {
         );
         let mut after = documents;
         walk(&mut after, &metadata.rule, &mut sealing)?;
-        let stamp = sealing.stamp(now)?;
+        let (stamp, comments) = sealing.stamp(now)?;
         let fingerprint = fingerprint(self.sealed.format, &after);
         let text = source::replaced(&self.sealed, after, &stamp.changes())?;
         let intent = Intent {
             fingerprint,
             stamp: &stamp,
+            comments: &comments,
             coverage: metadata.coverage,
             wrapped: None,
         };

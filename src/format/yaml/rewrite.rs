@@ -298,6 +298,16 @@ impl<'a> Rewriter<'a> {
                 self.parts(&inner);
             }
             _ if same_place && old == new => {}
+            (Node::Map(old), Node::Map(new)) if same_place && !has_entries(new) => {
+                let (before, after) = (parts_of_map(old), parts_of_map(new));
+                let inner = self.change(before, after, old.span, Site::in_map(old), false);
+                self.comments(&inner);
+            }
+            (Node::List(old), Node::List(new)) if same_place && new.nodes().next().is_none() => {
+                let (before, after) = (parts_of_list(old), parts_of_list(new));
+                let inner = self.change(before, after, old.span, Site::in_list(old), true);
+                self.comments(&inner);
+            }
             _ if change.site.layout == Layout::Flow => {
                 let text = flow::node_text(new);
                 self.put_flow(old.span(), &text);

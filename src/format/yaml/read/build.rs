@@ -82,7 +82,7 @@ impl<'a> Builder<'a> {
         match builder.late {
             Some(late) => Err(late),
             None => {
-                let all = builder.comments == builder.composer.comments;
+                let all = builder.comments == builder.composer.scan.comments;
                 Ok((maps, all && !builder.special))
             }
         }

@@ -17,8 +17,6 @@ pub(super) struct Composer<'a> {
     /// Whether something was met that only a new text can hold: anchors, aliases, tags, keys behind `?`,
     /// directives.
     pub(super) special: bool,
-    /// Comment lines that were read.
-    pub(super) comments: usize,
     anchors: HashMap<String, Id>,
     waiting: Comments,
     /// Comments above a list or map behind a dash: they are above it as a whole.
@@ -32,7 +30,6 @@ impl<'a> Composer<'a> {
             scan: Scan::new(text, 0),
             nodes: Vec::new(),
             special: false,
-            comments: 0,
             anchors: HashMap::new(),
             waiting: Comments::default(),
             stem: None,
@@ -106,7 +103,6 @@ impl<'a> Composer<'a> {
             let Some(mut remark) = self.scan.remarks.pop_front() else {
                 break;
             };
-            self.comments += remark.lines.len();
             let side = match remark.side {
                 Side::Head => &mut self.waiting.head,
                 Side::Line => &mut self.waiting.line,

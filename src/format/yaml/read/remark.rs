@@ -137,6 +137,7 @@ impl Scan<'_> {
             }
         }
         self.skip_line_rest();
+        self.comments += 1;
         let end = self.at;
         Span { start, end }
     }

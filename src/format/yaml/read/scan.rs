@@ -41,6 +41,8 @@ pub(super) struct Scan<'a> {
     /// Tokens that were taken.
     taken: usize,
     pub(super) remarks: VecDeque<Remark>,
+    /// Comments that were passed.
+    pub(super) comments: usize,
     pub(super) indent: isize,
     /// Whether a block text begins no deeper than the map or list that it is in, where nothing else may.
     pub(super) outdented: bool,
@@ -64,6 +66,7 @@ impl<'a> Scan<'a> {
             tokens: VecDeque::new(),
             taken: 0,
             remarks: VecDeque::new(),
+            comments: 0,
             indent: -1,
             outdented: false,
             indents: Vec::new(),
@@ -465,6 +468,7 @@ impl<'a> Scan<'a> {
         self.at += ahead;
         let start = self.mark();
         self.skip_line_rest();
+        self.comments += 1;
         let line = Span {
             start: start.at,
             end: self.at,

@@ -277,8 +277,14 @@ impl<'a> Rewriter<'a> {
             }
         }
         if change.after.iter().all(Part::is_comment) {
-            let empty = if change.list { "[]" } else { "{}" };
-            lines.push(write::joined(&[empty]));
+            // The dashes may have stood at the column of the key, the brackets may not.
+            let deeper = " ".repeat(self.edit.step());
+            let empty = if change.list {
+                write::joined(&[&deeper, "[]"])
+            } else {
+                write::joined(&["{}"])
+            };
+            lines.push(empty);
         }
         let gap = format!("{}{}", self.edit.line_break, " ".repeat(change.site.column));
         let lines: Vec<&str> = lines.iter().map(|line| line.as_str()).collect();

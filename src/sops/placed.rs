@@ -1,0 +1,141 @@
+//! Comments that are read back at another place than they were sealed for, and so would not decrypt, or
+//! stand there in clear: they are sealed anew for where they stand. SOPS authenticates no comment, so
+//! nothing else changes by that. Knows neither how a text is written nor the `sops` block.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use super::open::Sealed;
+use super::walk::{Outcome, Place, Visitor, walk};
+use crate::crypto::DataKey;
+use crate::crypto::random::NoRandomness;
+use crate::crypto::value::{self, Cipher, ValueType};
+use crate::format::{Format, Splice};
+use crate::secret::Secret;
+use crate::tree::{Comment, Leaf, Span};
+
+/// What the comments of a file hold, by a number that stands for their ciphertext.
+#[derive(Default)]
+pub(super) struct SealedComments(Vec<(u64, Secret)>);
+
+impl SealedComments {
+    /// Notes that `plain` was written as `ciphertext`.
+    pub(super) fn add(&mut self, ciphertext: &Secret, plain: &Secret) {
+        // A copy, since a part would hold the whole file.
+        let plain = Secret::new(plain.expose().to_vec());
+        self.0.push((number(ciphertext.expose()), plain));
+    }
+}
+
+fn number(ciphertext: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    ciphertext.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The text of `sealed` with each comment sealed for where it is read; `None` when each of them is.
+///
+/// Only in YAML does it depend on the lines around a comment where it belongs.
+pub(super) fn placed(
+    sealed: &mut Sealed,
+    key: &DataKey,
+    comments: &SealedComments,
+) -> Result<Option<Secret>, NoRandomness> {
+    if sealed.format != Format::Yaml {
+        return Ok(None);
+    }
+    let source = sealed.text.clone();
+    let mut placing = Placing {
+        source: &source,
+        cipher: Cipher::new(key),
+        comments,
+        by_number: None,
+        splice: Splice::default(),
+        changed: false,
+    };
+    walk(&mut sealed.documents, &sealed.metadata.rule, &mut placing)?;
+    let Placing {
+        splice, changed, ..
+    } = placing;
+    Ok(changed.then(|| splice.apply(source.expose())))
+}
+
+struct Placing<'a> {
+    source: &'a Secret,
+    cipher: Cipher,
+    comments: &'a SealedComments,
+    /// Made when the first comment does not decrypt.
+    by_number: Option<HashMap<u64, &'a Secret>>,
+    splice: Splice<'static>,
+    changed: bool,
+}
+
+impl Placing<'_> {
+    /// What `text` has to become under `aad`, if it cannot stay.
+    fn anew(&mut self, text: &Secret, aad: &str) -> Result<Option<Secret>, NoRandomness> {
+        let decrypts = |text: &str| self.cipher.decrypt(text, aad).is_ok();
+        if text.is_empty() || text.expose_text().is_some_and(decrypts) {
+            return Ok(None);
+        }
+        let comments = self.comments;
+        let by_number = self.by_number.get_or_insert_with(|| {
+            comments
+                .0
+                .iter()
+                .map(|(number, of)| (*number, of))
+                .collect()
+        });
+        let plain = by_number
+            .get(&number(text.expose()))
+            .copied()
+            .unwrap_or(text);
+        let ciphertext = self
+            .cipher
+            .encrypt(plain.expose(), aad, ValueType::Comment)?;
+        self.changed = true;
+        Ok(Some(Secret::from(ciphertext)))
+    }
+
+    fn put(&mut self, span: Span, around: [&str; 2], text: &Secret) {
+        let text = text.expose_text().unwrap_or_default();
+        let text = [around[0], text, around[1]].concat();
+        self.splice.replace(span, Secret::from(text));
+    }
+}
+
+impl Visitor for Placing<'_> {
+    type Error = NoRandomness;
+
+    /// A comment that stands as an item.
+    fn value(&mut self, leaf: &mut Leaf, place: &Place<'_>) -> Result<Outcome, NoRandomness> {
+        let text = leaf.text.expose_text().filter(|_| leaf.sealed);
+        if text.and_then(value::type_of) == Some(ValueType::Comment)
+            && place.home.is_list
+            && let Some(anew) = self.anew(&leaf.text, place.aad)?
+        {
+            let quote = match self.source.expose().get(leaf.span.start) {
+                Some(b'"') => "\"",
+                Some(b'\'') => "'",
+                _ => "",
+            };
+            self.put(leaf.span, [quote, quote], &anew);
+        }
+        Ok(Outcome::Value)
+    }
+
+    fn comment(
+        &mut self,
+        comment: &mut Comment,
+        place: &Place<'_>,
+    ) -> Result<Option<Secret>, NoRandomness> {
+        if place.selected
+            && let Some(anew) = self.anew(&comment.text, place.comment_aad())?
+        {
+            self.put(comment.span, ["#", ""], &anew);
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests;
