@@ -65,6 +65,11 @@ pub(crate) enum Outcome {
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // No core dump and no debugger of the same user sees what is opened here.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    // A write beyond the limit of file sizes shall fail and be told, not kill this process and leave a
+    // temporary file. Children do not inherit it.
+    let mut too_large = nix::sys::signal::SigSet::empty();
+    too_large.add(nix::sys::signal::Signal::SIGXFSZ);
+    let _ = too_large.thread_block();
     let environ = Environ::of_process();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if let Some(words) = sops::words(&arguments) {

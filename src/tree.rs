@@ -100,17 +100,36 @@ impl From<Vec<Step>> for Path {
 }
 
 impl fmt::Display for Path {
-    /// `secrets.API_KEY`, `list[0].name`.
+    /// `secrets.API_KEY`, `list[0].name`. Always one line: a key of a hostile file shall not end that of
+    /// an error and begin one of its own.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, step) in self.0.iter().enumerate() {
             match step {
-                Step::Key(key) if place == 0 => formatter.write_str(key)?,
-                Step::Key(key) => write!(formatter, ".{key}")?,
+                Step::Key(key) => {
+                    if place > 0 {
+                        formatter.write_str(".")?;
+                    }
+                    one_line(key, formatter)?;
+                }
                 Step::Index(index) => write!(formatter, "[{index}]")?,
             }
         }
         Ok(())
     }
+}
+
+/// Writes `key` with its control characters escaped.
+fn one_line(key: &str, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for part in key.split_inclusive(char::is_control) {
+        match part.chars().next_back().filter(|last| last.is_control()) {
+            Some(last) => {
+                formatter.write_str(part.strip_suffix(last).unwrap_or(part))?;
+                write!(formatter, "{}", last.escape_default())?;
+            }
+            None => formatter.write_str(part)?,
+        }
+    }
+    Ok(())
 }
 
 /// A map: entries and comments in file order. Duplicate keys were refused by the reader.

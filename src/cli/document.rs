@@ -288,7 +288,18 @@ impl Source {
     pub(crate) fn open_any(&self, session: &Session, keys: &Keys) -> Result<Opened, CommandError> {
         let sealed = self.read()?;
         let key = keys.unlock(session, self, &sealed)?;
-        self.opened(session, sealed, &key)
+        let opened = self.opened(session, sealed, &key)?;
+        if let Some(place) = opened.plain_comments().first() {
+            let (shown, line) = (&self.shown, place.line);
+            let others = match opened.plain_comments().len() {
+                1 => String::new(),
+                count => format!(" ({} more below)", count - 1),
+            };
+            session.ui.warn(&format!(
+                "{shown}:{line}  a comment was typed in or altered after sealing{others}; sops does not authenticate comments"
+            ));
+        }
+        Ok(opened)
     }
 
     fn opened(

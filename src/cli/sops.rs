@@ -62,7 +62,8 @@ pub(crate) fn status(environ: Environ, words: &[OsString]) -> u8 {
     let result = result.and_then(|()| {
         let written = ui.finish();
         written.map_err(|error| {
-            Failure::new(failure::Exit::Write, format!("standard output: {error}"))
+            // Exit code 3 is for files.
+            Failure::generic(format!("standard output: {error}"))
         })
     });
     match result {

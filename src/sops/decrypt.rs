@@ -69,6 +69,8 @@ pub(super) struct Decrypt {
     pub(super) mac: Mac,
     /// Values in clear where the rule wants ciphertext.
     pub(super) plain: Vec<(Path, Position)>,
+    /// Comments that the rule wants encrypted and that do not decrypt.
+    pub(super) plain_comments: Vec<Position>,
 }
 
 impl Decrypt {
@@ -127,9 +129,13 @@ impl Visitor for Decrypt {
         place: &Place<'_>,
     ) -> Result<Option<Secret>, OpenError> {
         let text = comment.text.expose_text().filter(|_| place.selected);
-        let decrypted = text.and_then(|text| self.cipher.decrypt(text, place.comment_aad()).ok());
-        if let Some((text, _)) = decrypted.filter(|(text, _)| is_comment_text(self.format, text)) {
-            comment.text = text;
+        let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+            return Ok(None);
+        };
+        let decrypted = self.cipher.decrypt(text, place.comment_aad()).ok();
+        match decrypted.filter(|(text, _)| is_comment_text(self.format, text)) {
+            Some((text, _)) => comment.text = text,
+            None => self.plain_comments.push(comment.position),
         }
         Ok(None)
     }

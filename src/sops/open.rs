@@ -324,10 +324,15 @@ impl Sealed {
             cipher: Cipher::new(key),
             mac: Mac::new(self.metadata.coverage),
             plain: Vec::new(),
+            plain_comments: Vec::new(),
         };
         walk(&mut documents, &self.metadata.rule, &mut visitor)?;
         let Decrypt {
-            cipher, mac, plain, ..
+            cipher,
+            mac,
+            plain,
+            plain_comments,
+            ..
         } = visitor;
         let mac = check_mac(&self.metadata, &cipher, mac);
         Ok(Partly {
@@ -335,6 +340,7 @@ impl Sealed {
                 sealed: self,
                 key: key.clone(),
                 documents,
+                plain_comments,
             },
             plain,
             mac,

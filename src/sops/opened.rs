@@ -14,6 +14,7 @@ pub struct Opened {
     pub(super) sealed: Sealed,
     pub(super) key: DataKey,
     pub(super) documents: Vec<Map>,
+    pub(super) plain_comments: Vec<Position>,
 }
 
 impl Opened {
@@ -28,6 +29,13 @@ impl Opened {
     #[must_use]
     pub fn documents(&self) -> &[Map] {
         &self.documents
+    }
+
+    /// Where comments stand that the rule wants encrypted and that do not decrypt: typed in, or altered.
+    /// SOPS does not authenticate comments, so such a file opens.
+    #[must_use]
+    pub fn plain_comments(&self) -> &[Position] {
+        &self.plain_comments
     }
 
     /// The file as it was read.

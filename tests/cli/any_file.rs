@@ -272,3 +272,13 @@ fn two_files_of_one_name_are_not_written_over_each_other() {
         &["no sealed file"],
     );
 }
+
+#[test]
+fn what_a_rule_leaves_readable_is_said() {
+    let sandbox = Sandbox::project();
+    let text = format!("password={CANARY}\nAPI_KEY=open\n");
+    sandbox.write("envs/dev/mix.env", text);
+    let ran = sandbox.run(&["encrypt", "envs/dev/mix.env"]).ok();
+    assert!(sandbox.read("envs/dev/mix.env").contains("API_KEY=open"));
+    ran.says(&["1 value stays readable", "API_KEY", "encrypted_regex"]);
+}

@@ -433,3 +433,123 @@ fn the_page_of_differences_is_there() {
     let page = Sandbox::empty().run(&["help", "sops-compat"]).ok().stdout;
     assert!(page.contains("edit -s") && page.contains("publish"));
 }
+
+#[test]
+fn an_index_counts_comments_as_sops_does_and_none_names_one() {
+    let sandbox = Sandbox::empty();
+    let plain = "list:\n- one\n# in list\n- two: 2\n- three # t\n- four\n";
+    let seal = || {
+        sandbox.write("s.yaml", plain);
+        let alice = recipient("alice");
+        let words = ["sops", "encrypt", "-i", "--age", &alice, "s.yaml"];
+        sandbox.run(&words).ok();
+    };
+    seal();
+    let extract = |index: usize| {
+        let path = format!("[\"list\"][{index}]");
+        sandbox.run(&["sops", "decrypt", "--extract", &path, "s.yaml"])
+    };
+    for (index, value) in [(0, "one"), (2, "two: 2\n"), (4, "three"), (5, "four")] {
+        assert_eq!(extract(index).ok().stdout, value, "{index}");
+    }
+    for (index, code, said) in [(1, 91, "comment"), (3, 91, "comment"), (6, 1, "[6]")] {
+        let ran = extract(index);
+        assert_eq!(ran.code, code, "{index}");
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    }
+    sandbox
+        .run(&["sops", "set", "s.yaml", "[\"list\"][2]", "\"S\""])
+        .ok();
+    let two = plain.replace("two: 2", "S");
+    assert_eq!(opened(&sandbox), two);
+    sandbox
+        .run(&["sops", "unset", "s.yaml", "[\"list\"][5]"])
+        .ok();
+    assert_eq!(opened(&sandbox), two.replace("- four\n", ""));
+    let before = sandbox.read("s.yaml");
+    sandbox.refuses(
+        &["sops", "set", "s.yaml", "[\"list\"][1]", "1"],
+        7,
+        &["index 1 is a comment"],
+    );
+    sandbox.refuses(
+        &["sops", "unset", "s.yaml", "[\"list\"][1]"],
+        7,
+        &["index 1 is a comment"],
+    );
+    assert_eq!(sandbox.read("s.yaml"), before);
+}
+
+#[test]
+fn a_comment_that_does_not_decrypt_is_warned_about_with_its_line() {
+    let sandbox = sealed();
+    let quiet = sandbox.run(&["sops", "decrypt", "s.yaml"]).ok();
+    assert_eq!(quiet.stderr, "");
+    let text = sandbox.read("s.yaml");
+    let (comment, rest) = text.split_once('\n').unwrap();
+    let flipped = comment.replacen("data:", "data:A", 1);
+    for altered in ["# evil", &flipped] {
+        sandbox.write("s.yaml", format!("{altered}\n{rest}"));
+        let ran = sandbox.run(&["sops", "decrypt", "s.yaml"]).ok();
+        assert!(ran.stdout.starts_with(altered));
+        let said = "possibly unencrypted comment";
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+        assert!(ran.stderr.contains("s.yaml, line 1:"), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("evil"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_key_of_several_lines_does_not_forge_a_line_of_an_error() {
+    let sandbox = Sandbox::empty();
+    let key = "a\\u001b[31m\\nforged: line";
+    sandbox.write("s.yaml", format!("\"{key}\": {CANARY}\n"));
+    let alice = recipient("alice");
+    sandbox
+        .run(&["sops", "encrypt", "-i", "--age", &alice, "s.yaml"])
+        .ok();
+    let text = sandbox.read("s.yaml").replacen("data:", "data:AAAA", 1);
+    sandbox.write("s.yaml", text);
+    let ran = sandbox.refuses(&["sops", "decrypt", "s.yaml"], 25, &["\\nforged: line"]);
+    assert!(!ran.stderr.contains("\nforged"), "{}", ran.stderr);
+}
+
+#[test]
+fn edit_returns_to_the_editor_at_an_enter_from_standard_input() {
+    let sandbox = sealed();
+    let body = "if [ -e was-here ]; then printf 'b: 2\\n' >\"$f\"; else touch was-here; printf 'a: [\\n' >\"$f\"; fi";
+    let editor = sandbox.script("editor", &format!("for f; do :; done\n{body}"));
+    let variables = [("SOPS_EDITOR", editor.as_os_str())];
+    let words = ["sops", "edit", "s.yaml"];
+    sandbox.run_as(&words, "\n", &variables).ok();
+    assert_eq!(opened(&sandbox), "b: 2\n");
+}
+
+#[test]
+fn updatekeys_refuses_a_recipient_that_is_none_before_it_asks() {
+    let sandbox = sealed();
+    sandbox.write(".sops.yaml", "creation_rules:\n  - age: [$pub1]\n");
+    let ran = sandbox.run_as(&["sops", "updatekeys", "s.yaml"], "n\n", &[]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+}
+
+#[test]
+fn a_write_beyond_the_limit_of_file_sizes_fails_and_leaves_nothing_behind() {
+    let sandbox = sealed();
+    let before = (sandbox.read("s.yaml"), names_in(&sandbox));
+    let mut shell = Command::new("sh");
+    sandbox.enter(&mut shell);
+    let script = "ulimit -f 1; exec \"$0\" sops set s.yaml '[\"b\"]' \"\\\"$1\\\"\"";
+    let long = "x".repeat(5000);
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_sealctl"), &long]);
+    let status = shell.output().unwrap().status;
+    assert_eq!(status.code(), Some(3));
+    assert_eq!((sandbox.read("s.yaml"), names_in(&sandbox)), before);
+}
+
+fn names_in(sandbox: &Sandbox) -> Vec<std::ffi::OsString> {
+    let entries = fs::read_dir(sandbox.path(".")).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    names
+}

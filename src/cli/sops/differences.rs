@@ -29,11 +29,16 @@ What differs, each time to lose less:
     a selection regex that is none is reported; SOPS ignores it without a word
     a path that leads into a value, below a list by a name, or to a negative index is refused with
         exit 7 or 91; SOPS crashes
+    set and unset refuse an index that names a comment of a list (indexes count comments, as in SOPS), and
+        --extract does; SOPS replaces or removes the comment, and prints its own data structure
+    a reader that goes away (| head) ends the output quietly with exit 0; SOPS dies of SIGPIPE (141)
+    a comment that does not decrypt is warned about with its line, without its text
     set keeps whole numbers exact; SOPS makes every JSON number a float, so that 1000000 becomes 1e+06
     set refuses an object in which a key stands twice; SOPS writes a file that it cannot read
     edit -s names the keys on standard error and saves what was changed; SOPS shows its block in the
         editor and throws the changes away
-    edit with broken text returns to the editor and shows the error; what was typed stays
+    edit with broken text returns to the editor and shows the error; what was typed stays. Without any
+        input to read Enter from it ends; SOPS opens the editor for ever
     edit and exec-file work in memory (a memory file system) where there is one; what a killed call
         left there is removed by the next one, once its editor has ended, too
     groups delete refuses an index that is none and the last group; SOPS crashes, or writes a file

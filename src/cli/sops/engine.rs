@@ -19,6 +19,8 @@ use crate::trust;
 
 /// Version of SOPS whose layout is written.
 pub(super) const VERSION: &str = "3.13.3";
+/// So many places are named in a warning.
+const SHOWN_LINES: usize = 10;
 /// Said of a file that has a `sops` entry already.
 const SEALED_ALREADY: &str = "\
 The file has an entry called \"sops\" at its root (or, in a flat format, entries that begin with
@@ -77,7 +79,29 @@ pub(super) fn open(
     shown: &Path,
 ) -> Result<Opened, Failure> {
     let key = unlock::data_key(call, &sealed)?;
-    open_with(sealed, &key, policy, shown)
+    let opened = open_with(sealed, &key, policy, shown)?;
+    if let Some(lines) = open_comments(&opened) {
+        let shown = shown.display();
+        call.warn(&format!(
+            "Found possibly unencrypted comment in file. {shown}, {lines}: typed in or altered after sealing, or not sealed at all; comments are not authenticated"
+        ));
+    }
+    Ok(opened)
+}
+
+/// Where comments stand that did not decrypt, in words; `None` without any.
+fn open_comments(opened: &Opened) -> Option<String> {
+    let mut lines = opened.plain_comments().iter().map(|place| place.line);
+    let first = lines.next()?;
+    let others = lines.by_ref().take(SHOWN_LINES - 1);
+    let mut text = others.fold(format!("line {first}"), |text, line| {
+        format!("{text}, {line}")
+    });
+    match lines.count() {
+        0 => {}
+        more => text = format!("{text} and {more} more"),
+    }
+    Some(text)
 }
 
 /// Decrypts a sealed file with its data key.

@@ -31,7 +31,12 @@ pub(super) fn decrypt(call: &mut Call<'_>) -> Result<(), Failure> {
     let opened = engine::open(call, sealed, policy(call), &name)?;
     let indented = call.globals.number("indent").is_some();
     let text = match part.filter(|path| !path.steps().is_empty()) {
-        Some(path) => extracted(&opened, &path, &stores)?,
+        Some(path) => {
+            let path = path::in_tree(opened.tree(), &path).map_err(|error| {
+                Failure::new(Exit::ExtractPath, format!("error truncating tree: {error}"))
+            })?;
+            extracted(&opened, &path, &stores)?
+        }
         None => engine::plain(opened, &stores, indented)?,
     };
     output::deliver(call, &input, &loaded, &text)

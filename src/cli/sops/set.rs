@@ -77,6 +77,7 @@ fn put(call: &mut Call<'_>, file: &FilePath, path: Path, json: &Secret) -> Resul
     let value = value::parse(json).map_err(not_a_value)?;
     let idempotent = call.own.is_on("idempotent");
     change(call, file, |opened| {
+        let path = in_tree(opened, &path)?;
         if idempotent
             && first(opened)
                 .at(&path)
@@ -100,11 +101,19 @@ pub(super) fn unset(call: &mut Call<'_>) -> Result<(), Failure> {
     let file = call.file()?;
     let path = index(&call.own.arguments[1].to_string_lossy(), "unset")?;
     let idempotent = call.own.is_on("idempotent");
-    change(call, &file, |opened| match absent(first(opened), &path) {
-        None => Ok(Some(Edit::Unset { path })),
-        Some(Absent::NotThere(_)) if idempotent => Ok(None),
-        Some(Absent::NotThere(said) | Absent::Misfit(said)) => Err(Failure::generic(said)),
+    change(call, &file, |opened| {
+        let path = in_tree(opened, &path)?;
+        match absent(first(opened), &path) {
+            None => Ok(Some(Edit::Unset { path })),
+            Some(Absent::NotThere(_)) if idempotent => Ok(None),
+            Some(Absent::NotThere(said) | Absent::Misfit(said)) => Err(Failure::generic(said)),
+        }
     })
+}
+
+fn in_tree(opened: &Opened, path: &Path) -> Result<Path, Failure> {
+    path::in_tree(first(opened), path)
+        .map_err(|error| Failure::new(Exit::SetPath, error.to_string()))
 }
 
 /// Why there is nothing at a path, in the words of SOPS.

@@ -69,6 +69,10 @@ fn update(call: &mut Call<'_>, settings: &Configuration, file: &Path) -> Result<
     let wanted = rule
         .groups()
         .map_err(|error| Failure::generic(error.to_string()))?;
+    // Before anything is shown or asked: an answer would be for nothing.
+    for key in wanted.iter().flatten().filter(|key| key.service == "age") {
+        recipients::recipient(key)?;
+    }
     let word = call.own.text("input-type");
     let format = word
         .and_then(|word| Format::from_word(&word))

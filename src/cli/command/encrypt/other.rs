@@ -20,7 +20,7 @@ use crate::format::{self, Format, Layout};
 use crate::name::EnvName;
 use crate::sops::config::CreationRule;
 use crate::sops::{ReadError, Readers, Rule, Sealed, Terms, seal_for};
-use crate::tree::Map;
+use crate::tree::{Kind, Leaf, Map};
 
 /// Who shall be able to open a file.
 struct Audience {
@@ -84,6 +84,7 @@ fn first(
     if names.is_empty() {
         return Err(nothing_selected(&source, &terms.rule));
     }
+    warn_of_clear(session, &source, &terms.rule, draft.sealed.documents());
     Ok(Sealing {
         source,
         sealed: Some(draft.sealed),
@@ -180,15 +181,48 @@ fn unusable(error: &dyn std::fmt::Display) -> CommandError {
 
 /// Paths of what is ciphertext.
 fn encrypted(documents: &[Map]) -> Vec<String> {
+    paths(documents, |leaf| {
+        leaf.text.expose_text().is_some_and(is_encrypted)
+    })
+}
+
+fn paths(documents: &[Map], is_wanted: impl Fn(&Leaf) -> bool) -> Vec<String> {
     let mut names = Vec::new();
     for document in documents {
         super::each_leaf(document, &mut String::new(), &mut |path, leaf| {
-            if leaf.text.expose_text().is_some_and(is_encrypted) {
+            if is_wanted(leaf) {
                 names.push(path.to_owned());
             }
         });
     }
     names
+}
+
+/// Says what a rule that names what is encrypted leaves readable: whoever wrote the file need not know of
+/// the rule. A rule that names what is *not* encrypted says so itself, in the file.
+fn warn_of_clear(session: &Session, source: &Source, rule: &Rule, documents: &[Map]) {
+    if !rule.name().starts_with("encrypted_") {
+        return;
+    }
+    let clear = paths(documents, |leaf| {
+        let text = leaf.text.expose_text();
+        leaf.kind != Kind::Null && text.is_none_or(|text| !text.is_empty() && !is_encrypted(text))
+    });
+    if clear.is_empty() {
+        return;
+    }
+    let values = match clear.len() {
+        1 => "1 value stays".to_owned(),
+        count => format!("{count} values stay"),
+    };
+    let (shown, names) = (&source.shown, super::listed(&clear));
+    session
+        .ui
+        .warn(&format!("{values} readable in {shown} ({names})"));
+    let why = format!(".sops.yaml selects by {}: {}", rule.name(), rule.argument());
+    session.ui.detail("why", &why);
+    let fix = format!("give {shown} a creation rule of its own, without a selection");
+    session.ui.detail("fix", &fix);
 }
 
 fn nobody(source: &Source) -> CommandError {
