@@ -306,8 +306,9 @@ fn a_file_with_another_name_is_refused_and_a_link_is_followed() {
     if rustix::process::geteuid().is_root() {
         std::os::unix::fs::chown(sandbox.path("far/b.yaml"), Some(65_534), Some(65_533)).unwrap();
     }
-    let before = fs::metadata(sandbox.path("a.yaml")).unwrap();
     for arguments in WRITERS {
+        // Anew each time: a number is free again once its file has gone.
+        let before = fs::metadata(sandbox.path("a.yaml")).unwrap();
         sandbox.run(arguments).ok();
         assert!(
             fs::symlink_metadata(sandbox.path("a.yaml"))
