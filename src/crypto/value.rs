@@ -166,9 +166,9 @@ impl Cipher {
             Tag::default()
         });
         let fields = [
-            (&["data:"][..], buffer.as_slice()),
-            (&[",iv:"], nonce),
-            (&[",tag:"], &tag),
+            ("data:", buffer.as_slice()),
+            (",iv:", nonce),
+            (",tag:", &tag),
         ];
         let encoded = |bytes: &[u8]| bytes.len().div_ceil(3) * 4;
         let length: usize = fields.iter().map(|(_, bytes)| encoded(bytes)).sum();
@@ -177,7 +177,7 @@ impl Cipher {
         let mut text = String::with_capacity(length + rest);
         text.push_str(PREFIX);
         for (name, bytes) in fields {
-            text.extend(name.iter().copied());
+            text.push_str(name);
             STANDARD.encode_string(bytes, &mut text);
         }
         text.push_str(",type:");

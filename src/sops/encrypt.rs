@@ -5,19 +5,20 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::faithful::Stamp;
-use super::open::is_void;
+use super::faithful::{Intent, Stamp, fingerprint};
+use super::open::{Sealed, is_void};
 use super::opened::Opened;
 use super::placed::SealedComments;
+use super::rule::Rule;
 use super::seal::SealError;
 use super::source::Dialect;
 use super::typed::Plain;
-use super::walk::{Outcome, Place, Visitor};
+use super::walk::{Outcome, Place, Visitor, walk};
 use crate::clock::rfc3339;
 use crate::crypto::DataKey;
 use crate::crypto::mac::{Coverage, Mac};
-use crate::crypto::random::NoRandomness;
 use crate::crypto::value::{Cipher, ValueType};
+use crate::format::Format;
 use crate::secret::Secret;
 use crate::tree::{
     Comment, Kind, Layout, Leaf, List, ListItem, Map, MapItem, Node, Path, Step, Style,
@@ -170,6 +171,7 @@ pub(super) struct Encrypt<'a> {
     source: &'a Secret,
     cipher: Cipher,
     mac: Mac,
+    coverage: Coverage,
     former: Former,
     comments: SealedComments,
 }
@@ -188,19 +190,39 @@ impl<'a> Encrypt<'a> {
             source,
             cipher: Cipher::new(key),
             mac: Mac::new(coverage),
+            coverage,
             former,
             comments: SealedComments::default(),
         }
     }
 
-    /// MAC and date of what was walked over, and its comments.
-    pub(super) fn stamp(mut self, now: Timestamp) -> Result<(Stamp, SealedComments), NoRandomness> {
+    /// For changed documents of `sealed`.
+    pub(super) fn again(sealed: &'a Sealed, key: &DataKey, former: Former) -> Self {
+        let coverage = sealed.metadata.coverage;
+        Self::new(sealed.dialect, &sealed.text, key, coverage, former)
+    }
+
+    /// Seals `documents` where they stand; gives what the file that is made of them has to hold.
+    pub(super) fn documents(
+        mut self,
+        format: Format,
+        documents: &mut [Map],
+        rule: &Rule,
+        now: Timestamp,
+    ) -> Result<Intent, SealError> {
+        walk(documents, rule, &mut self)?;
         let last_modified = rfc3339(now);
         let digest = self.mac.finish();
         let mac = self
             .cipher
             .encrypt(digest.expose(), &last_modified, ValueType::Str)?;
-        Ok((Stamp { mac, last_modified }, self.comments))
+        Ok(Intent {
+            fingerprint: fingerprint(format, documents),
+            stamp: Stamp { mac, last_modified },
+            comments: self.comments,
+            coverage: self.coverage,
+            wrapped: None,
+        })
     }
 
     /// A block text that ends with the file and without a line break is written anew: what is put behind

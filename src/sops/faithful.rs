@@ -32,25 +32,25 @@ impl Stamp {
     }
 }
 
-/// What a text was made from.
-pub(super) struct Intent<'a> {
+/// What a text is made from.
+pub(super) struct Intent {
     /// Of the documents with their ciphertexts.
     pub(super) fingerprint: u64,
-    pub(super) stamp: &'a Stamp,
-    pub(super) comments: &'a SealedComments,
+    pub(super) stamp: Stamp,
+    pub(super) comments: SealedComments,
     pub(super) coverage: Coverage,
     /// What was wrapped anew.
-    pub(super) wrapped: Option<&'a [Vec<Wrapped>]>,
+    pub(super) wrapped: Option<Vec<Vec<Wrapped>>>,
 }
 
-impl Intent<'_> {
+impl Intent {
     /// The file that was read again from what was written, when it is as it was meant. Comments that
     /// came to stand elsewhere are sealed for there.
     pub(super) fn confirm(&self, again: Source, key: DataKey) -> Result<Draft, SealError> {
         let mut sealed = self.checked(again)?;
-        if let Some(text) = placed(&mut sealed, &key, self.comments)? {
+        if let Some(text) = placed(&mut sealed, &key, &self.comments)? {
             sealed = self.checked(sealed.again(&text)?)?;
-            if placed(&mut sealed, &key, self.comments)?.is_some() {
+            if placed(&mut sealed, &key, &self.comments)?.is_some() {
                 return Err(SealError::Unfaithful);
             }
         }
@@ -65,6 +65,7 @@ impl Intent<'_> {
             && metadata.last_modified == self.stamp.last_modified
             && self
                 .wrapped
+                .as_ref()
                 .is_none_or(|groups| is_wrapped_for(&sealed, groups))
             && fingerprint(sealed.format, &sealed.documents) == self.fingerprint;
         if same {

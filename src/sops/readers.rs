@@ -4,12 +4,10 @@ use jiff::Timestamp;
 
 use super::block::{FieldChange, Wrapped, key_fields};
 use super::encrypt::{Encrypt, Former};
-use super::faithful::{Intent, fingerprint};
 use super::open::Sealed;
 use super::opened::Opened;
 use super::seal::{Draft, SealError};
 use super::source;
-use super::walk::walk;
 use crate::crypto::{DataKey, Recipient, shares, wrap};
 use crate::secret::Secret;
 
@@ -83,32 +81,18 @@ impl Opened {
             return Err(SealError::Foreign { kinds: kept });
         }
         let key = DataKey::generate()?;
-        let metadata = &self.sealed.metadata;
-        let text = &self.sealed.text;
-        let mut sealing = Encrypt::new(
-            self.sealed.dialect,
-            text,
-            &key,
-            metadata.coverage,
-            Former::default(),
-        );
-        let mut after = self.documents.clone();
-        walk(&mut after, &metadata.rule, &mut sealing)?;
+        let sealed = &self.sealed;
+        let mut documents = self.documents.clone();
+        let sealing = Encrypt::again(sealed, &key, Former::default());
+        let rule = &sealed.metadata.rule;
+        let mut intent = sealing.documents(sealed.format, &mut documents, rule, now)?;
         let groups = readers.wrap(&key)?;
         let mut changes = key_changes(&groups, readers.needed());
         changes.extend(lost);
-        let (stamp, comments) = sealing.stamp(now)?;
-        changes.extend(stamp.changes());
-        let fingerprint = fingerprint(self.sealed.format, &after);
-        let text = source::replaced(&self.sealed, after, &changes)?;
-        let intent = Intent {
-            fingerprint,
-            stamp: &stamp,
-            comments: &comments,
-            coverage: metadata.coverage,
-            wrapped: Some(&groups),
-        };
-        intent.confirm(self.sealed.again(&text)?, key)
+        changes.extend(intent.stamp.changes());
+        intent.wrapped = Some(groups);
+        let text = source::replaced(sealed, documents, &changes)?;
+        intent.confirm(sealed.again(&text)?, key)
     }
 }
 

@@ -5,13 +5,11 @@ use jiff::Timestamp;
 
 use super::block::{NewBlock, is_block_key};
 use super::encrypt::{Encrypt, Former};
-use super::faithful::{Intent, fingerprint};
 use super::open::{ReadError, Sealed};
 use super::opened::Opened;
 use super::readers::Readers;
 use super::rule::Rule;
 use super::source::{self, Dialect, NewText, Source};
-use super::walk::walk;
 use crate::crypto::mac::Coverage;
 use crate::crypto::random::NoRandomness;
 use crate::crypto::{DataKey, Recipient, WrapError};
@@ -141,33 +139,20 @@ fn seal_source(
     let fallback = Rule::fallback();
     let rule = if is_binary { &fallback } else { &terms.rule };
     let mut after = source.sealable();
-    let mut sealing = Encrypt::new(
-        source.dialect,
-        &source.text,
-        &key,
-        terms.coverage,
-        Former::default(),
-    );
-    walk(&mut after, rule, &mut sealing)?;
-    let (stamp, comments) = sealing.stamp(now)?;
+    let (format, dialect) = (source.format, source.dialect);
+    let former = Former::default();
+    let sealing = Encrypt::new(dialect, &source.text, &key, terms.coverage, former);
+    let mut intent = sealing.documents(format, &mut after, rule, now)?;
     let block = NewBlock {
         groups: &groups,
         threshold: readers.needed(),
         rule: (!is_binary).then_some(rule),
         coverage: terms.coverage,
-        stamp: &stamp,
+        stamp: &intent.stamp,
     };
     let block = NewText::Fields(block.fields());
-    let (format, dialect) = (source.format, source.dialect);
-    let fingerprint = fingerprint(format, &after);
+    intent.wrapped = Some(groups);
     let text = source::sealed_text(source, after, &block, terms.layout)?;
-    let intent = Intent {
-        fingerprint,
-        stamp: &stamp,
-        comments: &comments,
-        coverage: terms.coverage,
-        wrapped: Some(&groups),
-    };
     intent.confirm(Source::read(format, dialect, &text)?, key)
 }
 
@@ -186,27 +171,11 @@ impl Opened {
         refuse_block(&source)?;
         let metadata = &self.sealed.metadata;
         let former = Former::of(self);
-        let mut sealing = Encrypt::new(
-            source.dialect,
-            &source.text,
-            &self.key,
-            metadata.coverage,
-            former,
-        );
+        let sealing = Encrypt::new(dialect, &source.text, &self.key, metadata.coverage, former);
         let mut after = source.documents.clone();
-        walk(&mut after, &metadata.rule, &mut sealing)?;
-        let (stamp, comments) = sealing.stamp(now)?;
-        let block = source::renewed_block(&self.sealed, &stamp.changes())?;
-        let layout = format::Layout::default();
-        let fingerprint = fingerprint(self.sealed.format, &after);
-        let text = source::sealed_text(source, after, &block, layout)?;
-        let intent = Intent {
-            fingerprint,
-            stamp: &stamp,
-            comments: &comments,
-            coverage: metadata.coverage,
-            wrapped: None,
-        };
+        let intent = sealing.documents(format, &mut after, &metadata.rule, now)?;
+        let block = source::renewed_block(&self.sealed, &intent.stamp.changes())?;
+        let text = source::sealed_text(source, after, &block, format::Layout::default())?;
         intent.confirm(self.sealed.again(&text)?, self.key.clone())
     }
 
@@ -217,32 +186,15 @@ impl Opened {
     /// When the format cannot hold them.
     pub(super) fn reseal_documents(
         &self,
-        documents: Vec<Map>,
+        mut documents: Vec<Map>,
         now: Timestamp,
     ) -> Result<Draft, SealError> {
-        let metadata = &self.sealed.metadata;
-        let former = Former::of(self);
-        let text = &self.sealed.text;
-        let mut sealing = Encrypt::new(
-            self.sealed.dialect,
-            text,
-            &self.key,
-            metadata.coverage,
-            former,
-        );
-        let mut after = documents;
-        walk(&mut after, &metadata.rule, &mut sealing)?;
-        let (stamp, comments) = sealing.stamp(now)?;
-        let fingerprint = fingerprint(self.sealed.format, &after);
-        let text = source::replaced(&self.sealed, after, &stamp.changes())?;
-        let intent = Intent {
-            fingerprint,
-            stamp: &stamp,
-            comments: &comments,
-            coverage: metadata.coverage,
-            wrapped: None,
-        };
-        intent.confirm(self.sealed.again(&text)?, self.key.clone())
+        let sealed = &self.sealed;
+        let sealing = Encrypt::again(sealed, &self.key, Former::of(self));
+        let rule = &sealed.metadata.rule;
+        let intent = sealing.documents(sealed.format, &mut documents, rule, now)?;
+        let text = source::replaced(sealed, documents, &intent.stamp.changes())?;
+        intent.confirm(sealed.again(&text)?, self.key.clone())
     }
 }
 
