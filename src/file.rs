@@ -10,6 +10,7 @@
     reason = "this is the door to the file system"
 )]
 
+mod attributes;
 mod lock;
 mod scratch;
 
@@ -204,7 +205,8 @@ pub fn read_original(path: &Path, limit: u64) -> Result<Original, FileError> {
     Ok(Original { path, content })
 }
 
-/// Puts `content` in place of `original`, keeping mode and owner. Readers see the old or the new
+/// Puts `content` in place of `original`, keeping mode, owner, access list and, as far as this process may set
+/// them, the other extended attributes. Readers see the old or the new
 /// file, never a part; after a crash, too.
 ///
 /// # Errors
@@ -226,6 +228,10 @@ pub fn replace(original: &Original, content: &Secret) -> Result<(), FileError> {
     }
     let temporary = filled(&lock, path, content)?;
     keep_owner(temporary.as_file(), &metadata, path)?;
+    if !attributes::copy(path, temporary.as_file()) {
+        let why = "its access list would be lost";
+        return Err(FileError::irreplaceable(path, why));
+    }
     let mode = fs::Permissions::from_mode(metadata.mode() & 0o7777);
     temporary
         .as_file()
@@ -498,6 +504,59 @@ mod tests {
         assert_eq!(read(&path, 100).unwrap(), secret("new"));
         assert_eq!(mode(&path), before);
         assert_eq!(list(folder.path()).unwrap(), ["a.yaml"]);
+    }
+
+    /// A folder on a file system that keeps attributes of users and access lists.
+    fn folder_with_attributes() -> tempfile::TempDir {
+        let places = [std::env::temp_dir(), "/dev/shm".into(), "/var/tmp".into()];
+        let mut folders = places.iter().map(tempfile::tempdir_in);
+        let keeps = |folder: &tempfile::TempDir| set_attribute(folder.path(), "user.try", b"1");
+        folders
+            .find_map(|folder| folder.ok().filter(keeps))
+            .expect("one of the temporary folders keeps extended attributes")
+    }
+
+    fn set_attribute(path: &Path, name: &str, value: &[u8]) -> bool {
+        rustix::fs::setxattr(path, name, value, rustix::fs::XattrFlags::empty()).is_ok()
+    }
+
+    fn attribute(path: &Path, name: &str) -> Option<Vec<u8>> {
+        let mut value = Vec::with_capacity(1000);
+        rustix::fs::getxattr(path, name, rustix::buffer::spare_capacity(&mut value)).ok()?;
+        Some(value)
+    }
+
+    /// An access list in the form of the system: a version, then tag, rights and account of each entry. The account
+    /// 65534 may read, the group may not.
+    fn access_list() -> Vec<u8> {
+        let entries =
+            [(1, 6), (2, 4), (4, 0), (16, 4), (32, 0)].map(|(tag, rights): (u16, u16)| {
+                let account: u32 = if tag == 2 { 65_534 } else { u32::MAX };
+                let words = [tag.to_le_bytes(), rights.to_le_bytes()].concat();
+                [words, account.to_le_bytes().to_vec()].concat()
+            });
+        [2_u32.to_le_bytes().to_vec(), entries.concat()].concat()
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_attributes_and_takes_no_access_list_from_its_directory() {
+        const ACCESS: &str = "system.posix_acl_access";
+        let folder = folder_with_attributes();
+        let path = folder.path().join("a.yaml");
+        create(&path, &secret("old"), PRIVATE).unwrap();
+        assert!(set_attribute(&path, "user.note", b"mine"));
+        assert!(set_attribute(&path, ACCESS, &access_list()));
+        let before = mode(&path);
+        replace(&read_original(&path, 100).unwrap(), &secret("new")).unwrap();
+        assert_eq!(read(&path, 100).unwrap(), secret("new"));
+        assert_eq!(attribute(&path, "user.note").unwrap(), b"mine");
+        assert_eq!(attribute(&path, ACCESS).unwrap(), access_list());
+        assert_eq!((before, mode(&path)), (Some(0o640), before));
+        rustix::fs::removexattr(&path, ACCESS).unwrap();
+        let default = "system.posix_acl_default";
+        assert!(set_attribute(folder.path(), default, &access_list()));
+        replace(&read_original(&path, 100).unwrap(), &secret("newer")).unwrap();
+        assert_eq!(attribute(&path, ACCESS), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ where they would be lost.
 What differs, each time to lose less:
 
     a file is replaced as a whole or not at all; SOPS truncates it and writes. Links are followed,
-        mode and owner are kept, and a file that somebody else changed meanwhile is not overwritten
+        mode, owner and extended attributes are kept, and a file that somebody else changed meanwhile is not overwritten
     a file that cannot be replaced by renaming (mounted alone, a closed directory, other names by
         hard links) is refused
     the formatting of YAML and JSON is kept: blank lines, quotes, indentation, flow style, line ends; a
