@@ -17,20 +17,8 @@ fn sealed() -> Sandbox {
     let sandbox = Sandbox::empty();
     let many: String = (0..40).map(|n| format!("k{n}: {CANARY}\n")).collect();
     sandbox.write("a.yaml", many);
-    let seal = [
-        "sops",
-        "encrypt",
-        "-i",
-        "--age",
-        &recipient("alice"),
-        "a.yaml",
-    ];
-    sandbox.run(&seal).ok();
-    let readers = format!("{},{}", recipient("alice"), recipient("bob"));
-    sandbox.write(
-        ".sops.yaml",
-        format!("creation_rules:\n  - age: {readers}\n"),
-    );
+    sandbox.seal_for("alice", "a.yaml");
+    sandbox.rule_for(&["alice", "bob"]);
     sandbox
 }
 

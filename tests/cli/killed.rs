@@ -151,24 +151,8 @@ fn walk(make: impl Fn() -> Sandbox, case: &Case) -> (usize, usize) {
 /// A file that SOPS reads, sealed for alice, with its plaintext gone.
 fn sealed() -> Sandbox {
     let sandbox = plain();
-    sandbox
-        .run(&[
-            "sops",
-            "encrypt",
-            "-i",
-            "--age",
-            &recipient("alice"),
-            "a.yaml",
-        ])
-        .ok();
-    sandbox.write(
-        ".sops.yaml",
-        format!(
-            "creation_rules:\n  - age: {},{}\n",
-            recipient("alice"),
-            recipient("bob")
-        ),
-    );
+    sandbox.seal_for("alice", "a.yaml");
+    sandbox.rule_for(&["alice", "bob"]);
     sandbox
 }
 
@@ -181,10 +165,7 @@ fn plain() -> Sandbox {
     );
     let text = format!("token: {CANARY}\nplace: {}\nword: one\n", mark(&sandbox));
     sandbox.write("a.yaml", text);
-    sandbox.write(
-        ".sops.yaml",
-        format!("creation_rules:\n  - age: {}\n", recipient("alice")),
-    );
+    sandbox.rule_for(&["alice"]);
     sandbox
 }
 

@@ -25,6 +25,9 @@ mod help;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+#[path = "../core/key_file.rs"]
+mod key_file;
+#[cfg(test)]
 mod killed;
 #[cfg(test)]
 mod rekey;

@@ -12,6 +12,8 @@ use std::process::Command;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::key_file::public_key;
+
 /// A secret value that may be seen in no failure, in whatever clothes.
 pub(crate) const CANARY: &str = "canary/3f1c+9a7e=5b2d";
 
@@ -22,11 +24,7 @@ pub(crate) fn identity(name: &str) -> PathBuf {
 
 /// The public half of one of them.
 pub(crate) fn recipient(name: &str) -> String {
-    let text = fs::read_to_string(identity(name)).unwrap();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("# public key: "));
-    line.expect("a key file names its public key").to_owned()
+    public_key(&identity(name))
 }
 
 /// Everything that a test needs for itself alone.
@@ -86,6 +84,22 @@ impl Sandbox {
         sandbox.git(&["add", "-A"]);
         sandbox.git(&["commit", "-q", "-m", "one"]);
         sandbox
+    }
+
+    /// Seals `file` in its place with the drop-in, for the reader `name`.
+    pub(crate) fn seal_for(&self, name: &str, file: &str) {
+        let words = ["sops", "encrypt", "-i", "--age", &recipient(name), file];
+        self.run(&words).ok();
+    }
+
+    /// A `.sops.yaml` whose only rule is for the readers `names`.
+    pub(crate) fn rule_for(&self, names: &[&str]) {
+        let readers: Vec<String> = names.iter().map(|name| recipient(name)).collect();
+        let readers = readers.join(",");
+        self.write(
+            ".sops.yaml",
+            format!("creation_rules:\n  - age: {readers}\n"),
+        );
     }
 
     /// Puts the identity of `name` where SOPS looks for it, in place of the former one.

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::key_file::public_key;
 use crate::vectors::{parts, sops};
 
 /// The script. `$A`, `$B` are recipients, of which `A` can open.
@@ -299,9 +300,5 @@ fn key(name: &str) -> PathBuf {
 }
 
 fn public(name: &str) -> String {
-    let text = fs::read_to_string(key(name)).unwrap();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("# public key: "));
-    line.unwrap().to_owned()
+    public_key(&key(name))
 }

@@ -10,6 +10,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
+use crate::key_file::public_key;
 use crate::sandbox::{CANARY, Ran, Sandbox, assert_hides, recipient};
 use crate::terminal::on_terminal;
 
@@ -17,10 +18,7 @@ use crate::terminal::on_terminal;
 fn sealed() -> Sandbox {
     let sandbox = Sandbox::empty();
     sandbox.write("s.yaml", format!("# note\na: 1\n\nsecret: {CANARY}\n"));
-    let alice = recipient("alice");
-    sandbox
-        .run(&["sops", "encrypt", "-i", "--age", &alice, "s.yaml"])
-        .ok();
+    sandbox.seal_for("alice", "s.yaml");
     assert!(!sandbox.read("s.yaml").contains(CANARY));
     sandbox
 }
@@ -387,12 +385,8 @@ fn keys_of_other_services_stay_as_long_as_the_configuration_names_them() {
     let vectors = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
     let sealed = fs::read(vectors.join("edit/foreign-keys/s.yaml")).unwrap();
     sandbox.write("s.yaml", sealed);
-    let text = fs::read_to_string(vectors.join("keys/alice.txt")).unwrap();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("# public key: "));
-    let alice = line.unwrap();
     let key = vectors.join("keys/alice.txt");
+    let alice = public_key(&key);
     let update = |sandbox: &Sandbox, keys: &str| {
         let config = format!(
             "creation_rules:\n  - age: {alice},{}\n{keys}",
@@ -440,9 +434,7 @@ fn an_index_counts_comments_as_sops_does_and_none_names_one() {
     let plain = "list:\n- one\n# in list\n- two: 2\n- three # t\n- four\n";
     let seal = || {
         sandbox.write("s.yaml", plain);
-        let alice = recipient("alice");
-        let words = ["sops", "encrypt", "-i", "--age", &alice, "s.yaml"];
-        sandbox.run(&words).ok();
+        sandbox.seal_for("alice", "s.yaml");
     };
     seal();
     let extract = |index: usize| {
@@ -504,10 +496,7 @@ fn a_key_of_several_lines_does_not_forge_a_line_of_an_error() {
     let sandbox = Sandbox::empty();
     let key = "a\\u001b[31m\\nforged: line";
     sandbox.write("s.yaml", format!("\"{key}\": {CANARY}\n"));
-    let alice = recipient("alice");
-    sandbox
-        .run(&["sops", "encrypt", "-i", "--age", &alice, "s.yaml"])
-        .ok();
+    sandbox.seal_for("alice", "s.yaml");
     let text = sandbox.read("s.yaml").replacen("data:", "data:AAAA", 1);
     sandbox.write("s.yaml", text);
     let ran = sandbox.refuses(&["sops", "decrypt", "s.yaml"], 25, &["\\nforged: line"]);

@@ -16,6 +16,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::django::{once, succeeded};
+use crate::key_file::public_key;
 use crate::real_sops::sops;
 
 /// What `ansible-core` needs; the collection is taken out of [`PACKAGE`].
@@ -204,11 +205,7 @@ fn key(name: &str) -> PathBuf {
 }
 
 fn public(name: &str) -> String {
-    let text = fs::read_to_string(key(name)).unwrap();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("# public key: "));
-    line.unwrap().to_owned()
+    public_key(&key(name))
 }
 
 #[test]

@@ -22,6 +22,7 @@ use sealctl::tree::{
     Comment, Entry, Kind, Leaf, List, ListItem, Map, MapItem, Node, Position, Span, Style,
 };
 
+use crate::random::Random;
 use crate::real_sops::sops;
 
 /// Documents of one file.
@@ -271,31 +272,6 @@ fn words(text: &Secret) -> String {
 }
 
 // --- what is made -----------------------------------------------------------------------------------
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    fn one_in(&mut self, many: usize) -> bool {
-        self.below(many) == 0
-    }
-
-    fn of(&mut self, choices: &[&'static str]) -> &'static str {
-        choices[self.below(choices.len())]
-    }
-}
 
 fn document(random: &mut Random, format: Format) -> Map {
     match format {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 mod targets;
 
 use self::targets::{Target, seeds::seeds};
+use crate::random::Random;
 
 /// Longest time for one input, on a busy machine and without optimisation.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -120,23 +121,6 @@ fn word(escaped: &str) -> Vec<u8> {
 #[test]
 fn the_words_of_dictionaries_are_read_as_libfuzzer_reads_them() {
     assert_eq!(word(r#"a\\n\"\x0A\xFFz"#), b"a\\n\"\n\xFFz");
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
-    }
 }
 
 struct Mutator {

@@ -25,6 +25,8 @@ mod examples;
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]
+mod key_file;
+#[cfg(test)]
 mod manifests;
 #[cfg(test)]
 mod memory;
@@ -32,6 +34,8 @@ mod memory;
 mod packages;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod random;
 #[cfg(test)]
 mod real_age;
 #[cfg(test)]

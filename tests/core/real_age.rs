@@ -16,6 +16,7 @@ use sealctl::crypto::{
 };
 use sealctl::secret::Secret;
 
+use crate::key_file::public_key;
 use crate::real_sops;
 
 /// What is wrapped: as long as a data key, and text.
@@ -61,12 +62,9 @@ fn keys_that_age_makes_are_exchanged_with_it() {
         let text = output(&programs().join("age-keygen"), kind, "");
         let file = folder.path().join(format!("key{}", kind.len()));
         fs::write(&file, &text).unwrap();
-        let recipient = text
-            .lines()
-            .find_map(|line| line.strip_prefix("# public key: "));
         let content = Secret::from_text(&text);
         let mut read = AnyIdentity::parse_file("key", &content, &Asking::nobody()).unwrap();
-        exchange(&file, recipient.unwrap(), read.remove(0));
+        exchange(&file, &public_key(&file), read.remove(0));
     }
 }
 

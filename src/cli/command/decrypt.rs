@@ -24,8 +24,9 @@ const MANY: usize = 10;
 /// Print the opened file, or write opened files
 ///
 /// Comments, order and the layout of lines are kept; a value may be written in another style than before
-/// sealing (quotes, one line for a folded block, a time for a date). Any file that sops seals can be
-/// opened: YAML, JSON, dotenv, INI and binary, by its name. On a terminal it asks for --reveal, since scrollback keeps what it shows.
+/// sealing (quotes, one line for a folded block, a time for a date), and YAML with anchors, merge keys or
+/// tags is printed anew, as SOPS prints it. Any file that sops seals can be opened: YAML, JSON, dotenv,
+/// INI and binary, by its name. On a terminal it asks for --reveal, since scrollback keeps what it shows.
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:\n  sealctl decrypt envs/dev/web.yaml | less\n  sealctl decrypt envs/dev/web.yaml --out web.yaml\n  sealctl decrypt certs/tls.key --out tls.key\n  sealctl decrypt envs --out /dev/shm/plain"

@@ -14,8 +14,10 @@ What differs, each time to lose less:
         mode, owner and extended attributes are kept, and a file that somebody else changed meanwhile is not overwritten
     a file that cannot be replaced by renaming (mounted alone, a closed directory, other names by
         hard links) is refused
-    the formatting of YAML and JSON is kept: blank lines, quotes, indentation, flow style, line ends; a
-        comment behind a value stays there, SOPS prints it above
+    the layout of YAML and JSON is kept: blank lines, indentation, flow style, line ends, the quotes that
+        are there; a comment behind a value stays there, SOPS prints it above. Values are spelled as SOPS
+        does (more quotes, no folded lines), and YAML with anchors, aliases, merge keys, tags, directives or
+        keys behind ? is printed anew, as SOPS prints it
     fields of the sops block that nobody knows stay when a file is rewritten; SOPS drops them
     a text of several lines that begins with a tab keeps its value in YAML; SOPS prints null
     -0.0 that a rule leaves in clear can be read back; SOPS writes -0 and then refuses its own file
