@@ -60,7 +60,7 @@ fn killed(sandbox: &Sandbox, case: &Case, before: usize) -> Option<String> {
 }
 
 /// Every file below `folder` that holds the canary, also packed.
-fn in_clear(folder: &Path, found: &mut Vec<PathBuf>) {
+pub(crate) fn in_clear(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -72,7 +72,7 @@ fn in_clear(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// Texts that are left in memory, of this sandbox.
-fn in_memory(sandbox: &Sandbox) -> Vec<PathBuf> {
+pub(crate) fn in_memory(sandbox: &Sandbox) -> Vec<PathBuf> {
     let mark = mark(sandbox);
     let entries = fs::read_dir("/dev/shm").into_iter().flatten();
     let folders = entries.map(|entry| entry.unwrap().path());
@@ -84,7 +84,7 @@ fn in_memory(sandbox: &Sandbox) -> Vec<PathBuf> {
 }
 
 /// A word that stands in the files of this sandbox alone.
-fn mark(sandbox: &Sandbox) -> String {
+pub(crate) fn mark(sandbox: &Sandbox) -> String {
     sandbox.root().display().to_string()
 }
 
@@ -93,7 +93,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 }
 
 /// Names beside the file.
-fn beside(path: &Path) -> Vec<String> {
+pub(crate) fn beside(path: &Path) -> Vec<String> {
     let entries = fs::read_dir(path.parent().unwrap()).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
     let mut names: Vec<String> = names.collect();
