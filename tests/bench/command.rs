@@ -1,4 +1,4 @@
-//! `sealctl decrypt` and `encrypt` of a small file against the real `sops`, one after the other, many times.
+//! `sealctl decrypt` and `encrypt` of a small file against the real `sops`, in blocks of calls.
 
 use std::fs;
 use std::path::Path;
@@ -7,13 +7,12 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::blocks::SHORT;
 use super::documents::{self, Readers};
 use super::report::{Row, median, progress};
 use super::rig::built;
 
 const FIGURE: &str = "sealctl";
-/// Runs of each program.
-const RUNS: usize = 41;
 
 /// Measures both verbs.
 pub(crate) fn measure() -> Vec<Row> {
@@ -51,18 +50,17 @@ pub(crate) fn measure() -> Vec<Row> {
 }
 
 fn compare(ours: (&Path, &[&str]), theirs: (&Path, &[&str]), folder: &Path) -> Row {
-    let (mut mine, mut other) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
-        mine.push(run(ours.0, folder, ours.1).0);
-        other.push(run(theirs.0, folder, theirs.1).0);
-    }
+    let (mine, other) = SHORT.compare(
+        || run(ours.0, folder, ours.1).0,
+        || run(theirs.0, folder, theirs.1).0,
+    );
     let factor = median(&other) / median(&mine);
     let verb = ours.1[0];
     Row::note(
         FIGURE,
         &format!("sealctl {verb}, a file of ten values"),
         format!("{:.1} ms", median(&mine)),
-        json!({ "sealctl_ms": median(&mine), "sops_ms": median(&other), "runs": RUNS }),
+        json!({ "sealctl_ms": median(&mine), "sops_ms": median(&other), "runs": SHORT.count() }),
     )
     .peer(format!("sops {verb}: {:.1} ms", median(&other)))
     .aim(format!("{factor:.0} times faster, ≥ 10"), factor >= 10.0)

@@ -17,6 +17,7 @@
 mod cluster {
     pub(crate) mod rig;
 }
+mod blocks;
 mod cold_start;
 mod command;
 mod documents;

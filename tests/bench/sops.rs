@@ -1,5 +1,6 @@
-//! `sealctl sops` against the real `sops`: the same calls on the same files, one after the other, with time
-//! and peak memory; for binary files also the ceiling that hashing, encrypting and encoding the same bytes set.
+//! `sealctl sops` against the real `sops`: the same calls on the same files, with time and peak memory; for binary
+//! files also the ceiling that hashing, encrypting and encoding the same bytes set.
+//! The programs take turns in blocks: see `blocks`. Memory is watched only where it has an aim.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,6 +15,7 @@ use base64::Engine as _;
 use serde_json::json;
 use sha2::Digest as _;
 
+use super::blocks::{LONG, MIDDLE, ONCE, Runs, SHORT};
 use super::documents::Readers;
 use super::report::{Row, median, progress};
 use super::rig::built;
@@ -29,7 +31,7 @@ const FILES: usize = 200;
 struct Call<'a> {
     what: &'a str,
     arguments: Vec<String>,
-    runs: usize,
+    runs: Runs,
     /// How many times faster it shall be.
     aim: f64,
     /// What part of the memory of the other it may need; none where that is not looked at.
@@ -130,57 +132,57 @@ impl Stage {
             "\"new\"",
         ];
         vec![
-            call("decrypt, 10 keys", decrypt("small.yaml"), 21, 10.0, None),
-            call("encrypt, 10 keys", encrypt("small.yaml"), 21, 10.0, None),
-            call("exec-env, 10 keys", exec.to_vec(), 21, 10.0, None),
+            call("decrypt, 10 keys", decrypt("small.yaml"), SHORT, 10.0, None),
+            call("encrypt, 10 keys", encrypt("small.yaml"), SHORT, 10.0, None),
+            call("exec-env, 10 keys", exec.to_vec(), SHORT, 10.0, None),
             call(
                 "set, 1,000 keys",
                 set.map(ToOwned::to_owned).to_vec(),
-                11,
+                SHORT,
                 10.0,
                 None,
             ),
-            call("decrypt, 1,000 keys", decrypt("1k.yaml"), 11, 10.0, None),
-            call("encrypt, 1,000 keys", encrypt("1k.yaml"), 11, 10.0, None),
+            call("decrypt, 1,000 keys", decrypt("1k.yaml"), SHORT, 10.0, None),
+            call("encrypt, 1,000 keys", encrypt("1k.yaml"), SHORT, 10.0, None),
             call(
                 "decrypt, YAML of 50,000 keys",
                 decrypt("50k.yaml"),
-                3,
+                LONG,
                 5.0,
                 Some(0.25),
             ),
             call(
                 "encrypt, YAML of 50,000 keys",
                 encrypt("50k.yaml"),
-                3,
+                LONG,
                 5.0,
                 Some(0.25),
             ),
             call(
                 "decrypt, JSON of 50,000 keys",
                 decrypt("50k.json"),
-                3,
+                LONG,
                 10.0,
                 Some(0.25),
             ),
             call(
                 "encrypt, JSON of 50,000 keys",
                 encrypt("50k.json"),
-                1,
+                ONCE,
                 50.0,
                 Some(0.25),
             ),
             call(
                 "decrypt, 10 MiB of bytes",
                 decrypt("large.bin"),
-                5,
+                MIDDLE,
                 10.0,
                 None,
             ),
             call(
                 "encrypt, 10 MiB of bytes",
                 encrypt("large.bin"),
-                5,
+                MIDDLE,
                 10.0,
                 None,
             ),
@@ -192,12 +194,11 @@ impl Stage {
         let arguments: Vec<&str> = call.arguments.iter().map(String::as_str).collect();
         let mut own = vec!["sops"];
         own.extend(&arguments);
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for _ in 0..call.runs {
-            let watched = call.memory.is_some();
-            ours.push(self.run_watched(&self.sealctl, &own, watched));
-            theirs.push(self.run_watched(&self.sops, &arguments, watched));
-        }
+        let watched = call.memory.is_some();
+        let (ours, theirs) = call.runs.compare(
+            || self.run_watched(&self.sealctl, &own, watched),
+            || self.run_watched(&self.sops, &arguments, watched),
+        );
         let time =
             |runs: &[Run]| median(&runs.iter().map(|run| run.milliseconds).collect::<Vec<_>>());
         let memory = |runs: &[Run]| median(&runs.iter().map(|run| run.peak).collect::<Vec<_>>());
@@ -220,7 +221,7 @@ impl Stage {
         };
         let numbers = json!({
             "sealctl_ms": time(&ours), "sops_ms": time(&theirs),
-            "sealctl_mib": memory(&ours), "sops_mib": memory(&theirs), "runs": call.runs,
+            "sealctl_mib": memory(&ours), "sops_mib": memory(&theirs), "runs": call.runs.count(),
         });
         Row::note(
             FIGURE,
