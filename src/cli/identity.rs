@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::error::{CommandError, Exit};
+use crate::cli::ui::Ui;
 use crate::cli::{Session, git};
 use crate::clock::{Clock as _, SystemClock, rfc3339};
 use crate::crypto::{Identity, Recipient};
@@ -24,6 +25,18 @@ pub(crate) struct Own {
     pub(crate) place: String,
     /// Whether it was made just now.
     pub(crate) is_new: bool,
+}
+
+impl Own {
+    /// Says which identity it is, and where it lies.
+    pub(crate) fn tell(&self, ui: &Ui) {
+        let (place, short) = (&self.place, self.recipient.short());
+        ui.done(&if self.is_new {
+            format!("identity written to {place} (0600): {short}")
+        } else {
+            format!("using your existing identity {place} ({short})")
+        });
+    }
 }
 
 /// The first identity that the sources of SOPS give, or a new one in `keys.txt`.

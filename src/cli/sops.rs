@@ -78,7 +78,7 @@ pub(crate) fn status(environ: Environ, words: &[OsString]) -> u8 {
 }
 
 fn dispatch(ui: &mut Ui, environ: Environ, words: &[OsString]) -> Result<(), Failure> {
-    let globals = match parse(LEGACY.flags, words, Order::FlagsFirst, &environ) {
+    let globals = match parse(&LEGACY.flags(), words, Order::FlagsFirst, &environ) {
         Ok(globals) => globals,
         Err(Misuse::Help) => return print(ui, &help::of_program()),
         Err(misuse) => {
@@ -159,7 +159,7 @@ fn subcommand(
             "{what} is not offered by sealctl; use SOPS itself for it"
         )));
     }
-    let own = match parse(verb.flags, rest, Order::Anywhere, &environ) {
+    let own = match parse(&verb.flags(), rest, Order::Anywhere, &environ) {
         Ok(own) => own,
         Err(Misuse::Help) => return print(ui, &help::of_verb(verb)),
         Err(misuse) => {

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
-use crate::cli::identity::{self, Own};
+use crate::cli::identity;
 use crate::cli::project::{DocumentRef, Project};
 use crate::cli::readers::{self, Reader};
 use crate::cli::{Outcome, Session, rules, store};
@@ -64,7 +64,7 @@ pub(crate) fn run(session: &mut Session, args: &InitArgs) -> Result<Outcome, Com
         return Ok(Outcome::Done);
     }
     let own = identity::find_or_make(session)?;
-    tell_identity(session, &own);
+    own.tell(&session.ui);
     make(session, &plan, &own.recipient)
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn run(session: &mut Session, args: &InitArgs) -> Result<Outcome, Com
 fn join(session: &Session, project: &Project, args: &InitArgs) -> Result<Outcome, CommandError> {
     refuse_new_environments(session, project)?;
     let own = identity::find_or_make(session)?;
-    tell_identity(session, &own);
+    own.tell(&session.ui);
     let mut readable = Vec::new();
     let mut closed = Vec::new();
     for environment in project.environments() {
@@ -127,21 +127,6 @@ fn refuse_new_environments(session: &Session, project: &Project) -> Result<(), C
         )),
         None => error.fix(format!("mkdir keys/{name}, and put the .pub files of its readers there")),
     })
-}
-
-fn tell_identity(session: &Session, own: &Own) {
-    let short = own.recipient.short();
-    if own.is_new {
-        session.ui.done(&format!(
-            "identity written to {} (0600): {short}",
-            own.place
-        ));
-    } else {
-        session.ui.done(&format!(
-            "using your existing identity {} ({short})",
-            own.place
-        ));
-    }
 }
 
 fn plan(session: &Session, args: &InitArgs) -> Result<Plan, CommandError> {

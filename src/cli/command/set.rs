@@ -71,6 +71,9 @@ struct Assignment {
     was_typed: bool,
 }
 
+/// What is to be written, and words for what changed in it.
+pub(super) type Changed = (Written, Vec<String>);
+
 /// `set`.
 pub(crate) fn run(session: &mut Session, args: &SetArgs) -> Result<Outcome, CommandError> {
     let assignments = assignments(session, args)?;
@@ -82,23 +85,36 @@ pub(crate) fn run(session: &mut Session, args: &SetArgs) -> Result<Outcome, Comm
         let change = change(session, args, &source, &document.opened, &assignments)?;
         prepared.push((source, change));
     }
+    save_all(session, &prepared, "unchanged", |lines, would| {
+        format!("{would}{lines}")
+    })
+}
+
+/// Saves what is prepared; a document of `None` is said to be `same`. `said` puts
+/// the words together, with "would be " where nothing is written.
+pub(super) fn save_all(
+    session: &mut Session,
+    prepared: &[(Source, Option<Changed>)],
+    same: &str,
+    said: impl Fn(&str, &str) -> String,
+) -> Result<Outcome, CommandError> {
+    let would = if session.globals.dry_run {
+        "would be "
+    } else {
+        ""
+    };
     let mut outcome = Outcome::Unchanged;
-    for (source, change) in &prepared {
-        let Some((written, lines)) = change else {
-            session.ui.same(&format!("{}: unchanged", source.shown));
+    for (source, change) in prepared {
+        let shown = &source.shown;
+        let Some((written, words)) = change else {
+            session.ui.same(&format!("{shown}: {same}"));
             continue;
         };
         let revision = store::save(session, source, &written.sealed)?;
-        let would = if session.globals.dry_run {
-            "would be "
-        } else {
-            ""
-        };
-        let lines = lines.join(", ");
-        session.ui.done(&format!(
-            "{}: {would}{lines}; revision {revision}",
-            source.shown
-        ));
+        let said = said(&words.join(", "), would);
+        session
+            .ui
+            .done(&format!("{shown}: {said}; revision {revision}"));
         outcome = Outcome::Done;
     }
     if outcome == Outcome::Done {
@@ -232,7 +248,7 @@ fn change(
     source: &Source,
     opened: &Opened,
     assignments: &[Assignment],
-) -> Result<Option<(Written, Vec<String>)>, CommandError> {
+) -> Result<Option<Changed>, CommandError> {
     let before = opened.text();
     let (mut plain, mut lines) = (before.clone(), Vec::new());
     for assignment in assignments {
@@ -263,15 +279,20 @@ fn change(
     if plain == before {
         return Ok(None);
     }
-    store::check_plain(session, source, &plain)?;
-    let change = Change::Text {
-        opened,
-        plain: &plain,
-    };
-    Ok(Some((
-        store::seal_again(session, source, opened.sealed(), &change)?,
-        lines,
-    )))
+    let written = seal_text(session, source, opened, &plain)?;
+    Ok(Some((written, lines)))
+}
+
+/// Seals `plain`, the changed text of `opened`, once it is known to be a document.
+pub(super) fn seal_text(
+    session: &Session,
+    source: &Source,
+    opened: &Opened,
+    plain: &Secret,
+) -> Result<Written, CommandError> {
+    store::check_plain(session, source, plain)?;
+    let change = Change::Text { opened, plain };
+    store::seal_again(session, source, opened.sealed(), &change)
 }
 
 /// A derived value is a template in clear: a value typed into it would not be sealed.

@@ -2,13 +2,13 @@
 
 use clap::Args;
 
+use super::set::{self, Changed};
 use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::{Outcome, Session, store};
 use crate::env::did_you_mean;
 use crate::sops::{Edit, Opened};
 use crate::tree::{Map, Node, Path};
-use crate::trust::{Change, Written};
 
 /// Remove values
 ///
@@ -29,34 +29,14 @@ pub(crate) struct UnsetArgs {
 /// `unset`.
 pub(crate) fn run(session: &mut Session, args: &UnsetArgs) -> Result<Outcome, CommandError> {
     let mut prepared = Vec::new();
-    for source in super::set::sources(session, args.all_envs)? {
+    for source in set::sources(session, args.all_envs)? {
         let document = source.open(session)?;
         let change = change(session, args, &source, &document.opened)?;
         prepared.push((source, change));
     }
-    let mut outcome = Outcome::Unchanged;
-    for (source, change) in &prepared {
-        let Some((written, names)) = change else {
-            session.ui.same(&format!("{}: absent", source.shown));
-            continue;
-        };
-        let revision = store::save(session, source, &written.sealed)?;
-        let would = if session.globals.dry_run {
-            "would be "
-        } else {
-            ""
-        };
-        let names = names.join(", ");
-        session.ui.done(&format!(
-            "{}: {names} {would}removed; revision {revision}",
-            source.shown
-        ));
-        outcome = Outcome::Done;
-    }
-    if outcome == Outcome::Done {
-        session.ui.next("git add envs && git commit");
-    }
-    Ok(outcome)
+    set::save_all(session, &prepared, "absent", |names, would| {
+        format!("{names} {would}removed")
+    })
 }
 
 fn change(
@@ -64,7 +44,7 @@ fn change(
     args: &UnsetArgs,
     source: &Source,
     opened: &Opened,
-) -> Result<Option<(Written, Vec<String>)>, CommandError> {
+) -> Result<Option<Changed>, CommandError> {
     let (mut edits, mut names) = (Vec::new(), Vec::new());
     for key in &args.keys {
         match find(opened.tree(), key) {
@@ -82,15 +62,8 @@ fn change(
     let plain = opened
         .edit(&edits)
         .map_err(|error| store::write_error(&source.shown, &error.into()))?;
-    store::check_plain(session, source, &plain)?;
-    let change = Change::Text {
-        opened,
-        plain: &plain,
-    };
-    Ok(Some((
-        store::seal_again(session, source, opened.sealed(), &change)?,
-        names,
-    )))
+    let written = set::seal_text(session, source, opened, &plain)?;
+    Ok(Some((written, names)))
 }
 
 /// The path of the name or path `key`.

@@ -5,26 +5,17 @@ use std::path::PathBuf;
 use super::call::{Call, Input};
 use super::engine;
 use super::failure::Failure;
+use super::verbs::OTHER_SERVICES;
 use super::{output, unlock};
 use crate::cli::recipients;
 use crate::sops::{Readers, Sealed};
-
-/// Key services of flags whose keys cannot be written.
-const OTHERS: [&str; 6] = [
-    "pgp",
-    "kms",
-    "gcp-kms",
-    "hckms",
-    "azure-kv",
-    "hc-vault-transit",
-];
 
 /// `groups add`.
 pub(super) fn add(call: &mut Call<'_>) -> Result<(), Failure> {
     if !call.own.arguments.is_empty() {
         return Err(Failure::generic("error: no positional arguments allowed"));
     }
-    for service in OTHERS {
+    for service in OTHER_SERVICES {
         if let Some(name) = call.own.texts(service).first() {
             return Err(Failure::generic(format!(
                 "cannot add {name}: keys of {service} are kept, but not written by sealctl"

@@ -33,9 +33,10 @@ pub(super) fn of_verb(verb: &Verb) -> String {
         };
         text.extend(below.into_iter().map(line));
     }
-    if !verb.flags.is_empty() {
+    let flags = verb.flags();
+    if !flags.is_empty() {
         text.push_str("\nOPTIONS:\n");
-        text.push_str(&options_of(verb.flags));
+        text.push_str(&options_of(&flags));
     }
     text.push_str("   \n");
     text
@@ -52,7 +53,7 @@ pub(super) fn of_program() -> String {
     let top = VERBS.iter().filter(|verb| !verb.name.contains(' '));
     text.extend(top.map(|verb| format!("   {:<12}{}\n", verb.name, verb.about)));
     text.push_str("   help, h     this list, or help for one command\n\nGLOBAL OPTIONS:\n");
-    text.push_str(&options_of(LEGACY.flags));
+    text.push_str(&options_of(&LEGACY.flags()));
     text.push_str(
         "   --help, -h  show help\n\nA file name alone means: edit that file. \
          What differs from SOPS: sealctl help sops-compat\n",
@@ -99,7 +100,7 @@ mod tests {
     fn every_command_and_flag_has_help() {
         for verb in VERBS.iter().chain([&LEGACY]) {
             assert!(!verb.about.is_empty(), "{}", verb.name);
-            for flag in verb.flags {
+            for flag in verb.flags() {
                 assert!(!flag.about.is_empty(), "{} --{}", verb.name, flag.name);
             }
         }

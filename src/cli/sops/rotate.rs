@@ -3,19 +3,10 @@
 use super::call::Call;
 use super::engine::{self, MacPolicy};
 use super::failure::Failure;
+use super::verbs::OTHER_SERVICES;
 use super::{open, output, unlock};
 use crate::cli::recipients;
 use crate::sops::{Readers, Sealed};
-
-/// Key services of the flags `--add-…` and `--rm-…` that are not age.
-const OTHERS: [&str; 6] = [
-    "pgp",
-    "kms",
-    "gcp-kms",
-    "hckms",
-    "azure-kv",
-    "hc-vault-transit",
-];
 
 /// `rotate`.
 pub(super) fn rotate(call: &mut Call<'_>) -> Result<(), Failure> {
@@ -72,7 +63,7 @@ fn dropped(call: &Call<'_>, sealed: &Sealed) -> Vec<&'static str> {
 
 /// Who can open the file now, with those added and without those taken out.
 fn readers(call: &Call<'_>, sealed: &Sealed) -> Result<Readers, Failure> {
-    for service in OTHERS {
+    for service in OTHER_SERVICES {
         if let Some(name) = call.own.text(&format!("add-{service}")) {
             return Err(Failure::generic(format!(
                 "cannot add {name}: keys of {service} are kept, but not written by sealctl"

@@ -80,18 +80,7 @@ fn requested(session: &Session, args: &NewArgs) -> Result<Target, CommandError> 
 
 fn own(session: &Session) -> Result<Recipient, CommandError> {
     let own = identity::find_or_make(session)?;
-    let short = own.recipient.short();
-    if own.is_new {
-        session.ui.done(&format!(
-            "identity written to {} (0600): {short}",
-            own.place
-        ));
-    } else {
-        session.ui.same(&format!(
-            "using your existing identity {} ({short})",
-            own.place
-        ));
-    }
+    own.tell(&session.ui);
     Ok(own.recipient)
 }
 
