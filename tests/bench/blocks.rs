@@ -38,7 +38,7 @@ impl Runs {
         theirs: impl Fn() -> T,
     ) -> (Vec<T>, Vec<T>) {
         if self.count() > 1 {
-            (ours(), theirs());
+            drop((ours(), theirs()));
         }
         let (mut mine, mut other) = (Vec::new(), Vec::new());
         for _ in 0..self.rounds {
