@@ -32,6 +32,8 @@ pub use scratch::{Scratch, ScratchPlaces};
 pub const PRIVATE: u32 = 0o600;
 /// Why nothing can be put beside a file.
 const CLOSED: &str = "no file can be made in its directory, and it is never written in place; open the directory for writing, or write to another one";
+/// Room for what does not tell how long it is.
+const UNKNOWN_LENGTH: u64 = 1 << 21;
 /// Mode of files that everybody may read; the umask narrows it.
 pub const PUBLIC: u32 = 0o644;
 
@@ -152,10 +154,11 @@ impl Original {
 /// [`FileError::Io`], or [`FileError::TooLarge`] for a longer file.
 pub fn read(path: &Path, limit: u64) -> Result<Secret, FileError> {
     let file = File::open(path).map_err(FileError::io("read", path))?;
-    // A little more than it holds, so that the end is found without growing. Pipes have no length.
+    // Exactly what it holds: then nothing is copied to fit, and the end is found without growing. Pipes have
+    // no length.
     let expected = match file.metadata() {
-        Ok(metadata) if metadata.is_file() && metadata.len() > 0 => metadata.len() + 64,
-        _ => limit,
+        Ok(metadata) if metadata.is_file() && metadata.len() > 0 => metadata.len(),
+        _ => UNKNOWN_LENGTH,
     };
     read_into(file, limit, path, expected)
 }
@@ -166,10 +169,10 @@ pub fn read(path: &Path, limit: u64) -> Result<Secret, FileError> {
 ///
 /// As [`read`].
 pub fn read_from(input: impl io::Read, limit: u64, name: &Path) -> Result<Secret, FileError> {
-    read_into(input, limit, name, limit)
+    read_into(input, limit, name, UNKNOWN_LENGTH)
 }
 
-/// Reads into a buffer for `expected` bytes.
+/// Reads into a buffer for `expected` bytes, which grows where there are more.
 fn read_into(
     input: impl io::Read,
     limit: u64,
@@ -179,7 +182,10 @@ fn read_into(
     // The capacity is fixed beforehand, so that no half-read copy is left behind by growing. No more
     // than needed: the whole buffer is wiped.
     let capacity = usize::try_from(limit.min(expected)).unwrap_or(usize::MAX);
-    let mut bytes = Vec::with_capacity(capacity.min(1 << 21));
+    let mut bytes = Vec::new();
+    bytes
+        .try_reserve_exact(capacity)
+        .map_err(|_| FileError::io("read", name)(io::ErrorKind::OutOfMemory.into()))?;
     let read = input
         .take(limit.saturating_add(1))
         .read_to_end(&mut bytes)

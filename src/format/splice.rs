@@ -1,5 +1,6 @@
 //! Edits of one text, gathered and made in one pass. Knows no format.
 
+use super::run::run_without;
 use crate::secret::Secret;
 use crate::tree::Span;
 
@@ -86,11 +87,17 @@ impl<'a> Splice<'a> {
 /// Whether `text` is one long word without anything that some format would escape or take for more than
 /// text, as ciphertexts are.
 pub(super) fn is_long_word(text: &str) -> bool {
-    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=,:_[]".contains(&byte);
+    let special = |byte: u8| {
+        let is_letter = byte.is_ascii_lowercase() | byte.is_ascii_uppercase();
+        let is_sign =
+            (byte == b'=') | (byte == b',') | (byte == b'_') | (byte == b'[') | (byte == b']');
+        // From the slash to the colon there are but digits.
+        !(is_letter | is_sign | (byte == b'+') | (b'/'..=b':').contains(&byte))
+    };
     text.len() >= 32
         && text.starts_with(|first: char| first.is_ascii_alphabetic())
         && !text.ends_with(':')
-        && text.bytes().all(harmless)
+        && run_without(text.as_bytes(), special) == text.len()
 }
 
 #[cfg(test)]

@@ -13,21 +13,23 @@ use super::rule::Rule;
 use super::seal::SealError;
 use super::source::Dialect;
 use super::typed::Plain;
-use super::walk::{Outcome, Place, Visitor, walk};
+use super::walk::{Outcome, Place, Visitor, Way, walk};
 use crate::clock::rfc3339;
 use crate::crypto::DataKey;
 use crate::crypto::mac::{Coverage, Mac};
 use crate::crypto::value::{Cipher, ValueType};
 use crate::format::Format;
 use crate::secret::Secret;
-use crate::tree::{
-    Comment, Kind, Layout, Leaf, List, ListItem, Map, MapItem, Node, Path, Step, Style,
-};
+use crate::tree::{Comment, Kind, Layout, Leaf, List, ListItem, Map, MapItem, Node, Style};
+
+/// Bytes that a sealed value takes with its key, about.
+const SEALED_VALUE: usize = 128;
 
 /// The ciphertexts of the opened file, by what they stand for.
 #[derive(Default)]
 pub(super) struct Former {
-    values: HashMap<(usize, Path), FormerValue>,
+    /// By [their sites](Way::site).
+    values: HashMap<Box<[u8]>, FormerValue>,
     /// By the additional data, since a comment has no key.
     comments: HashMap<String, Vec<FormerComment>>,
 }
@@ -51,24 +53,28 @@ impl Former {
     /// Goes side by side through the ciphertexts and through what they hold.
     pub(super) fn of(opened: &Opened) -> Self {
         let mut former = Self::default();
+        // About as many as there are.
+        let values = opened.sealed.text.len() / SEALED_VALUE;
+        former.values.reserve(values);
         let pairs = opened.sealed.documents.iter().zip(&opened.documents);
         for (document, (sealed, plain)) in pairs.enumerate() {
             let mut pairing = Pairing {
                 former: &mut former,
                 document,
-                path: Path::default(),
+                site: Vec::new(),
                 aad: String::new(),
             };
-            pairing.map(sealed, plain);
+            pairing.map(sealed, plain, &Way::Root);
         }
         former
     }
 
-    fn value(&self, place: &Place<'_>) -> Option<&FormerValue> {
+    fn value(&self, place: &Place<'_>, site: &mut Vec<u8>) -> Option<&FormerValue> {
         if self.values.is_empty() {
             return None;
         }
-        self.values.get(&(place.document, place.path()))
+        place.site(site);
+        self.values.get(site.as_slice())
     }
 
     /// How the comment `text` was written, once.
@@ -84,21 +90,20 @@ impl Former {
 struct Pairing<'a> {
     former: &'a mut Former,
     document: usize,
-    path: Path,
+    site: Vec<u8>,
     aad: String,
 }
 
 impl Pairing<'_> {
-    fn map(&mut self, sealed: &Map, plain: &Map) {
+    fn map(&mut self, sealed: &Map, plain: &Map, way: &Way<'_>) {
         for pair in sealed.items.iter().zip(&plain.items) {
             match pair {
                 (MapItem::Entry(sealed), MapItem::Entry(plain)) => {
                     let length = self.aad.len();
                     self.aad.push_str(&sealed.key);
                     self.aad.push(':');
-                    self.path.push(Step::Key(sealed.key.clone()));
-                    self.node(&sealed.value, &plain.value);
-                    self.path.pop();
+                    let way = Way::Key(way, &sealed.key);
+                    self.node(&sealed.value, &plain.value, &way);
                     self.aad.truncate(length);
                 }
                 (MapItem::Comment(sealed), MapItem::Comment(plain)) => {
@@ -109,14 +114,12 @@ impl Pairing<'_> {
         }
     }
 
-    fn list(&mut self, sealed: &List, plain: &List) {
+    fn list(&mut self, sealed: &List, plain: &List, way: &Way<'_>) {
         let mut index = 0;
         for pair in sealed.items.iter().zip(&plain.items) {
             match pair {
                 (ListItem::Node(sealed), ListItem::Node(plain)) => {
-                    self.path.push(Step::Index(index));
-                    self.node(sealed, plain);
-                    self.path.pop();
+                    self.node(sealed, plain, &Way::Index(way, index));
                     index += 1;
                 }
                 (ListItem::Node(Node::Leaf(sealed)), ListItem::Comment(plain)) => {
@@ -130,10 +133,10 @@ impl Pairing<'_> {
         }
     }
 
-    fn node(&mut self, sealed: &Node, plain: &Node) {
+    fn node(&mut self, sealed: &Node, plain: &Node, way: &Way<'_>) {
         match (sealed, plain) {
-            (Node::Map(sealed), Node::Map(plain)) => self.map(sealed, plain),
-            (Node::List(sealed), Node::List(plain)) => self.list(sealed, plain),
+            (Node::Map(sealed), Node::Map(plain)) => self.map(sealed, plain, way),
+            (Node::List(sealed), Node::List(plain)) => self.list(sealed, plain, way),
             (Node::Leaf(sealed), Node::Leaf(leaf)) if leaf.sealed => {
                 let Some(plain) = Plain::of_leaf(leaf) else {
                     return;
@@ -143,8 +146,9 @@ impl Pairing<'_> {
                     style: leaf.style,
                     ciphertext: sealed.text.clone(),
                 };
-                let key = (self.document, self.path.clone());
-                self.former.values.insert(key, former);
+                way.site(self.document, &mut self.site);
+                let site = self.site.as_slice().into();
+                self.former.values.insert(site, former);
             }
             _ => {}
         }
@@ -173,6 +177,8 @@ pub(super) struct Encrypt<'a> {
     mac: Mac,
     coverage: Coverage,
     former: Former,
+    /// Where the value is that is looked at.
+    site: Vec<u8>,
     comments: SealedComments,
 }
 
@@ -192,6 +198,7 @@ impl<'a> Encrypt<'a> {
             mac: Mac::new(coverage),
             coverage,
             former,
+            site: Vec::new(),
             comments: SealedComments::default(),
         }
     }
@@ -242,7 +249,7 @@ impl<'a> Encrypt<'a> {
         plain: &Plain,
         place: &Place<'_>,
     ) -> Result<(), SealError> {
-        let former = self.former.value(place);
+        let former = self.former.value(place, &mut self.site);
         let style = former.map_or(leaf.style, |former| former.style);
         leaf.text = match former.filter(|former| former.plain == *plain) {
             Some(former) => former.ciphertext.clone(),

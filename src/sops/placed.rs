@@ -41,7 +41,7 @@ pub(super) fn placed(
     key: &DataKey,
     comments: &SealedComments,
 ) -> Result<Option<Secret>, NoRandomness> {
-    if sealed.format != Format::Yaml {
+    if sealed.format != Format::Yaml || comments.0.is_empty() {
         return Ok(None);
     }
     let source = sealed.text.clone();

@@ -21,10 +21,37 @@ pub(super) struct Place<'a> {
 
 /// The way from the root. A path is made of it only where one is wanted.
 #[derive(Debug)]
-enum Way<'a> {
+pub(super) enum Way<'a> {
     Root,
     Key(&'a Self, &'a str),
     Index(&'a Self, usize),
+}
+
+impl Way<'_> {
+    /// Bytes that stand for this way in the document with this number and for no other, in `site`: a path
+    /// to look things up by that costs no allocation.
+    pub(super) fn site(&self, document: usize, site: &mut Vec<u8>) {
+        site.clear();
+        site.extend(document.to_le_bytes());
+        let mut way = self;
+        loop {
+            // Told apart from the end: what it is, and how long.
+            way = match way {
+                Self::Root => break,
+                Self::Key(above, key) => {
+                    site.extend(key.as_bytes());
+                    site.extend(key.len().to_le_bytes());
+                    site.push(b'k');
+                    above
+                }
+                Self::Index(above, index) => {
+                    site.extend(index.to_le_bytes());
+                    site.push(b'i');
+                    above
+                }
+            };
+        }
+    }
 }
 
 /// The map or list that holds a value or comment directly.
@@ -40,6 +67,11 @@ impl<'a> Place<'a> {
     /// What SOPS authenticates with a comment: as with a value, but one colon at the root.
     pub(super) fn comment_aad(&self) -> &'a str {
         if self.aad.is_empty() { ":" } else { self.aad }
+    }
+
+    /// See [`Way::site`].
+    pub(super) fn site(&self, site: &mut Vec<u8>) {
+        self.way.site(self.document, site);
     }
 
     /// The way from the root of the document.

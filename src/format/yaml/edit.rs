@@ -83,13 +83,13 @@ impl<'a> Editor<'a> {
         at == self.source.len()
     }
 
-    /// Puts `word`, which needs no quotes, in the place of the plain or quoted scalar at `span`. Nothing is
-    /// done, and `false` comes back, where it would touch what stands before.
-    pub(super) fn put_word(&mut self, span: Span, word: &'a str) -> bool {
+    /// Puts `word`, which needs no escape, between two `quote`s in the place of the plain or quoted scalar at
+    /// `span`. Nothing is done, and `false` comes back, where it would touch what stands before.
+    pub(super) fn put_word(&mut self, span: Span, quote: &'static str, word: &'a str) -> bool {
         let written = &self.source[span.start..span.end];
         let fits = !written.is_empty() && !written.starts_with(['|', '>']);
         if fits {
-            self.splice.replace_with_word(span, "", word);
+            self.splice.replace_with_word(span, quote, word);
         }
         fits
     }

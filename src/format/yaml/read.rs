@@ -68,8 +68,7 @@ pub fn parse_sops(whole: &Secret) -> Result<Reading, SyntaxError> {
 fn has_other_breaks(text: &str) -> bool {
     let bytes = text.as_bytes();
     let alone = |pair: &[u8]| pair[0] == b'\r' && pair[1] != b'\n';
-    bytes.ends_with(b"\r")
-        || bytes.windows(2).any(alone)
+    (bytes.contains(&b'\r') && (bytes.ends_with(b"\r") || bytes.windows(2).any(alone)))
         || (!text.is_ascii() && text.contains(['\u{85}', '\u{2028}', '\u{2029}']))
 }
 

@@ -329,10 +329,9 @@ impl<'a> Rewriter<'a> {
             return;
         }
         let word = new.text.expose_text().filter(|text| is_long_word(text));
-        if let Some(word) = word
+        if let (Some(word), Some(quote)) = (word, quote_of(new.style))
             && new.kind == Kind::Text
-            && new.style == Style::Plain
-            && self.edit.put_word(old.span, word)
+            && self.edit.put_word(old.span, quote, word)
         {
             return;
         }
@@ -386,6 +385,16 @@ impl Rewriter<'_> {
         } else {
             flow::leaf_text(leaf)
         }
+    }
+}
+
+/// What stands around a text that needs no escape; `None` for a block.
+fn quote_of(style: Style) -> Option<&'static str> {
+    match style {
+        Style::Plain => Some(""),
+        Style::SingleQuoted => Some("'"),
+        Style::DoubleQuoted => Some("\""),
+        Style::Literal | Style::Folded => None,
     }
 }
 

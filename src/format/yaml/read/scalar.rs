@@ -117,23 +117,23 @@ impl Scan<'_> {
     fn plain_run(&mut self) {
         let flow = self.in_flow();
         let special = |byte: u8| {
-            let blank = (byte <= b' ') | (byte == b':') | (byte == 0xC2) | (byte == 0xE2);
+            let gap = (byte <= b' ') | (byte == 0xC2) | (byte == 0xE2);
             let sign = (byte == b',') | (byte == b'?');
             let bracket = (byte == b'[') | (byte == b']') | (byte == b'{') | (byte == b'}');
-            blank | (flow & (sign | bracket))
+            gap | (flow & (sign | bracket))
         };
+        let start = self.at;
         loop {
             self.at += run_without(self.bytes.get(self.at..).unwrap_or_default(), special);
-            let Some(byte) = self.bytes.get(self.at) else {
-                return;
-            };
-            match byte {
-                b' ' | b'\t' | b'\n' | b'\r' => return,
-                b':' if self.gap_at(1) => return,
-                b',' | b'?' | b'[' | b']' | b'{' | b'}' if flow => return,
-                0xC2 | 0xE2 if self.break_at(0) > 0 => return,
+            match self.byte(0) {
+                b',' | b'?' | b'[' | b']' | b'{' | b'}' => return,
+                _ if self.gap_at(0) => break,
                 _ => self.at += 1,
             }
+        }
+        // Since there is no gap before, only a colon at the very end can have one behind it.
+        if self.at > start && self.bytes.get(self.at - 1) == Some(&b':') {
+            self.at -= 1;
         }
     }
 
@@ -182,9 +182,11 @@ impl Scan<'_> {
     /// The inside of quotes that needs no work: on one line, without escapes. Steps to the last quote.
     fn simple_quoted(&mut self, quote: u8) -> Option<Span> {
         let rest = self.bytes.get(self.at..)?;
-        let special =
-            |byte: &u8| *byte == quote || matches!(byte, b'\\' | b'\n' | b'\r' | 0xC2 | 0xE2);
-        let length = rest.iter().position(special)?;
+        let special = |byte: u8| {
+            let is_end = (byte == quote) | (byte == b'\\');
+            is_end | (byte == b'\n') | (byte == b'\r') | (byte == 0xC2) | (byte == 0xE2)
+        };
+        let length = run_without(rest, special);
         let closes = rest.get(length) == Some(&quote);
         if !closes || (quote == b'\'' && rest.get(length + 1) == Some(&b'\'')) {
             return None;
