@@ -265,14 +265,9 @@ impl ReadRow {
 /// `deployment/web`, as it is displayed.
 fn workload(text: &str) -> Option<WorkloadRef> {
     let (word, name) = text.split_once('/')?;
-    let kind = [
-        WorkloadKind::Deployment,
-        WorkloadKind::DaemonSet,
-        WorkloadKind::StatefulSet,
-        WorkloadKind::Rollout,
-    ]
-    .into_iter()
-    .find(|kind| kind.word() == word)?;
+    let kind = WorkloadKind::ALL
+        .into_iter()
+        .find(|kind| kind.word() == word)?;
     let name = name.parse().ok()?;
     Some(WorkloadRef { kind, name })
 }

@@ -183,14 +183,9 @@ fn write_rollout(rollout: &RolloutStatus) -> crd::Rollout {
 }
 
 fn read_rollout(rollout: &crd::Rollout) -> Option<RolloutStatus> {
-    let kind = [
-        WorkloadKind::Deployment,
-        WorkloadKind::DaemonSet,
-        WorkloadKind::StatefulSet,
-        WorkloadKind::Rollout,
-    ]
-    .into_iter()
-    .find(|kind| kind.kind() == rollout.kind)?;
+    let kind = WorkloadKind::ALL
+        .into_iter()
+        .find(|kind| kind.kind() == rollout.kind)?;
     Some(RolloutStatus {
         workload: WorkloadRef {
             kind,

@@ -207,6 +207,14 @@ pub enum WorkloadKind {
 }
 
 impl WorkloadKind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [
+        Self::Deployment,
+        Self::DaemonSet,
+        Self::StatefulSet,
+        Self::Rollout,
+    ];
+
     /// The word in a document, such as `deployment`.
     #[must_use]
     pub fn word(self) -> &'static str {

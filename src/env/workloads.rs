@@ -17,12 +17,6 @@ const FIELDS: [&str; 7] = [
     "parallel",
     "timeout",
 ];
-const KINDS: [WorkloadKind; 4] = [
-    WorkloadKind::Deployment,
-    WorkloadKind::DaemonSet,
-    WorkloadKind::StatefulSet,
-    WorkloadKind::Rollout,
-];
 
 /// Why a text does not name a workload.
 pub(super) enum NotAWorkload {
@@ -80,10 +74,13 @@ pub(super) fn reference(text: &str) -> Result<WorkloadRef, NotAWorkload> {
     if matches!(kind, "job" | "cronjob") {
         return Err(NotAWorkload::NeverRestarted);
     }
-    match KINDS.into_iter().find(|known| known.word() == kind) {
+    match WorkloadKind::ALL
+        .into_iter()
+        .find(|known| known.word() == kind)
+    {
         Some(kind) => Ok(WorkloadRef { kind, name }),
         None => {
-            let hint = did_you_mean(kind, KINDS.iter().map(|known| known.word()));
+            let hint = did_you_mean(kind, WorkloadKind::ALL.iter().map(|known| known.word()));
             Err(NotAWorkload::Malformed(hint.or_else(|| {
                 Some("kinds are deployment, daemonset, statefulset and rollout".to_owned())
             })))

@@ -3,12 +3,12 @@
 //! Only what this very SealedEnv wrote is deleted, and only under `deletionPolicy: Delete`. Works without
 //! its document: what was written stands in the status.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::conditions::Finding;
-use super::effect::{Depth, DocumentSeen, Effect, Look, Outcome};
+use super::effect::{DocumentSeen, Effect, Outcome};
 use super::next::Next;
-use super::objects::{self, Leaving};
+use super::objects;
 use super::snapshot::{ObjectId, Seen};
 use super::state::State;
 use super::superuser;
@@ -41,31 +41,10 @@ fn progress(message: &str) -> Finding {
 
 /// The next thing to look at or to delete; `None` when nothing of ours is left.
 fn clean_up(state: &State) -> Option<Next> {
-    delete_objects(state)
+    // Objects go also while a pod template names them: whoever deletes the SealedEnv has asked for it.
+    objects::delete(state, written(state))
         .or_else(|| superuser::remove(state))
         .or_else(|| (state.record != Seen::Absent).then_some(Next::Act(Effect::DeleteRecord)))
-}
-
-/// Objects go also while a pod template names them: whoever deletes the SealedEnv has asked for it.
-fn delete_objects(state: &State) -> Option<Next> {
-    let mut look = BTreeMap::new();
-    for id in written(state) {
-        match objects::leaving(state, &id) {
-            Leaving::Unknown => {
-                look.insert(id, Depth::Metadata);
-            }
-            Leaving::Goes(version) => {
-                return Some(Next::Act(Effect::DeleteObject { id, version }));
-            }
-            Leaving::Stays => {}
-        }
-    }
-    (!look.is_empty()).then(|| {
-        Next::Look(Look {
-            objects: look,
-            ..Look::default()
-        })
-    })
 }
 
 /// Everything that may have been written for it: what the status names, and what the document names.

@@ -125,18 +125,23 @@ pub(super) fn targets(state: &State, desired: &Desired) -> Vec<Target> {
 /// What is left to delete: objects of ours that the document no longer asks for and no pod template
 /// names. `None` when there is nothing to do.
 pub(super) fn prune(state: &State, desired: &Desired) -> Option<Next> {
+    let targets = state.status.targets.iter().map(|target| &target.id);
+    let left = targets.filter(|id| {
+        let stays = desired.object(id).is_some() || is_named(state, id);
+        !stays && !state.not_prunable.contains(id)
+    });
+    delete(state, left.cloned())
+}
+
+/// The first of `ids` to delete, else those to look at before. `None` when all of them are gone or stay.
+pub(super) fn delete(state: &State, ids: impl IntoIterator<Item = ObjectId>) -> Option<Next> {
     let mut look = BTreeMap::new();
-    for target in &state.status.targets {
-        let id = &target.id;
-        if desired.object(id).is_some() || is_named(state, id) || state.not_prunable.contains(id) {
-            continue;
-        }
-        match leaving(state, id) {
+    for id in ids {
+        match leaving(state, &id) {
             Leaving::Unknown => {
-                look.insert(id.clone(), Depth::Metadata);
+                look.insert(id, Depth::Metadata);
             }
             Leaving::Goes(version) => {
-                let id = id.clone();
                 return Some(Next::Act(Effect::DeleteObject { id, version }));
             }
             Leaving::Stays => {}
@@ -151,7 +156,7 @@ pub(super) fn prune(state: &State, desired: &Desired) -> Option<Next> {
 }
 
 /// What becomes of an object that nobody asks for any more.
-pub(super) enum Leaving {
+enum Leaving {
     /// It has to be looked at.
     Unknown,
     /// It is gone, not ours, or kept by `prune: false`.
@@ -161,7 +166,7 @@ pub(super) enum Leaving {
 }
 
 /// What becomes of the object `id` when nobody asks for it any more.
-pub(super) fn leaving(state: &State, id: &ObjectId) -> Leaving {
+fn leaving(state: &State, id: &ObjectId) -> Leaving {
     match state.objects.get(id) {
         None | Some(Seen::Unknown) => Leaving::Unknown,
         Some(Seen::Present(seen)) if ownership(state, seen) == Ownership::Ours && !seen.keep => {

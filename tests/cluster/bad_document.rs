@@ -22,19 +22,13 @@ impl Good {
     async fn new() -> Self {
         let world = World::new().await;
         let web = deployment("web").reads_env_from_secret("web-secrets");
-        world
-            .cluster
-            .create::<Deployment>(&world.namespace, &web.build())
-            .await;
+        world.runs(web).await;
         let revision = world
             .grant_and_push(&Doc::web("good").secret("TOKEN", "other"))
             .await;
         let seald = world.seald().start().await;
         world.synced("web", revision).await;
-        world
-            .cluster
-            .rolled_out(&world.namespace, "deployment/web")
-            .await;
+        world.rolled_out("deployment/web").await;
         let observer = Observer::of(&world.cluster, &world.namespace).await;
         let before = world.snapshot().await;
         Self {
@@ -340,10 +334,7 @@ async fn k8s_c_a_wrong_or_missing_identity_is_said_and_a_right_one_mends_it() {
 async fn k8s_c_an_identity_that_goes_after_the_first_sync_is_said_when_it_is_needed() {
     let world = World::new().await;
     let web = deployment("web").reads_env_from_secret("web-secrets");
-    world
-        .cluster
-        .create::<Deployment>(&world.namespace, &web.build())
-        .await;
+    world.runs(web).await;
     let revision = world.grant_and_push(&Doc::web("x")).await;
     let _seald = world.seald().start().await;
     world.synced("web", revision).await;
@@ -393,10 +384,7 @@ async fn k8s_c_a_file_with_plaintext_among_its_secrets_is_refused_and_not_mirror
 async fn k8s_c_a_restarted_seald_puts_objects_right_while_the_file_is_broken() {
     let world = World::new().await;
     let web = deployment("web").reads_env_from_secret("web-secrets");
-    world
-        .cluster
-        .create::<Deployment>(&world.namespace, &web.build())
-        .await;
+    world.runs(web).await;
     let first = world.grant_and_store(&Doc::web("good")).await;
     let mut seald = world.seald_on_folder().start().await;
     world.synced("web", first).await;

@@ -16,8 +16,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::Deployment;
-
 use self::needle::Needle;
 use super::rig::{Proxy, deployment};
 use super::world::{Doc, SOON, Seald, World};
@@ -170,10 +168,7 @@ async fn k8s_c_canaries_are_in_the_secrets_and_nowhere_else_also_while_things_fa
         .reads_env_from_config_map("web-config")
         .clones_say("created")
         .clones_run_for(Duration::from_secs(4));
-    world
-        .cluster
-        .create::<Deployment>(&world.namespace, &web.build())
-        .await;
+    world.runs(web).await;
     let proxy = Proxy::start(&world.cluster).await;
     let mut seald = world
         .seald_on_folder()

@@ -20,14 +20,11 @@ async fn settled() -> (World, Observer, super::world::Seald) {
     let world = World::new().await;
     let observer = Observer::of(&world.cluster, &world.namespace).await;
     let web = deployment("web").reads_env_from_secret("web-secrets");
-    world
-        .cluster
-        .create::<Deployment>(&world.namespace, &web.build())
-        .await;
+    world.runs(web).await;
     let revision = world.grant_and_push(&Doc::web("1")).await;
     let seald = world.seald().start().await;
     world.synced("web", revision).await;
-    world.cluster.rolled_out(&world.namespace, WEB).await;
+    world.rolled_out(WEB).await;
     (world, observer, seald)
 }
 
@@ -85,7 +82,7 @@ async fn k8s_c_an_object_changes_only_when_its_readers_are_recorded_so_a_crash_b
         .await;
     let _seald = world.seald().pod("seald-2").start().await;
     world.synced("web", revision).await;
-    world.cluster.rolled_out(&world.namespace, WEB).await;
+    world.rolled_out(WEB).await;
     observer.quiet_for(QUIET).await;
     assert_eq!(observer.restarts(&world.namespace, WEB), 1);
 }
@@ -96,7 +93,7 @@ async fn k8s_c_a_template_that_somebody_else_edits_has_rolled_by_that_alone() {
     let (world, observer, _seald) = settled().await;
     let first = world.push(&Doc::web("2")).await;
     world.synced("web", first).await;
-    world.cluster.rolled_out(&world.namespace, WEB).await;
+    world.rolled_out(WEB).await;
     assert_eq!(observer.restarts(&world.namespace, WEB), 1);
 
     // A new reference.
@@ -108,7 +105,7 @@ async fn k8s_c_a_template_that_somebody_else_edits_has_rolled_by_that_alone() {
         .cluster
         .merge::<Deployment>(&world.namespace, "web", edit)
         .await;
-    world.cluster.rolled_out(&world.namespace, WEB).await;
+    world.rolled_out(WEB).await;
     world.pass("web").await;
     observer.quiet_for(QUIET).await;
     assert_eq!(
@@ -122,7 +119,7 @@ async fn k8s_c_a_template_that_somebody_else_edits_has_rolled_by_that_alone() {
         .cluster
         .kubectl_ok(&["-n", &world.namespace, "rollout", "undo", WEB])
         .await;
-    world.cluster.rolled_out(&world.namespace, WEB).await;
+    world.rolled_out(WEB).await;
     world.pass("web").await;
     observer.quiet_for(QUIET).await;
     assert_eq!(
@@ -137,7 +134,7 @@ async fn k8s_c_a_template_that_somebody_else_edits_has_rolled_by_that_alone() {
         .cluster
         .merge::<Deployment>(&world.namespace, "web", without)
         .await;
-    world.cluster.rolled_out(&world.namespace, WEB).await;
+    world.rolled_out(WEB).await;
     world.pass("web").await;
     observer.quiet_for(QUIET).await;
     assert_eq!(
@@ -148,7 +145,7 @@ async fn k8s_c_a_template_that_somebody_else_edits_has_rolled_by_that_alone() {
 
     let last = world.push(&Doc::web("3")).await;
     world.synced("web", last).await;
-    world.cluster.rolled_out(&world.namespace, WEB).await;
+    world.rolled_out(WEB).await;
     observer.quiet_for(QUIET).await;
     assert_eq!(
         observer.restarts(&world.namespace, WEB),
@@ -162,14 +159,8 @@ async fn k8s_c_a_template_that_somebody_else_edits_has_rolled_by_that_alone() {
 async fn k8s_c_a_new_reference_counts_from_the_next_change_on() {
     let (world, observer, _seald) = settled().await;
     let other = deployment("other");
-    world
-        .cluster
-        .create::<Deployment>(&world.namespace, &other.build())
-        .await;
-    world
-        .cluster
-        .rolled_out(&world.namespace, "deployment/other")
-        .await;
+    world.runs(other).await;
+    world.rolled_out("deployment/other").await;
     let containers = json!([{"name": "app", "image": "sealctl.test/app:1", "envFrom": [{"secretRef": {"name": "web-secrets"}}]}]);
     let edit = json!({"spec": {"template": {"spec": {"containers": containers}}}});
     next_second().await;
@@ -177,10 +168,7 @@ async fn k8s_c_a_new_reference_counts_from_the_next_change_on() {
         .cluster
         .merge::<Deployment>(&world.namespace, "other", edit)
         .await;
-    world
-        .cluster
-        .rolled_out(&world.namespace, "deployment/other")
-        .await;
+    world.rolled_out("deployment/other").await;
     world.pass("web").await;
     observer.quiet_for(QUIET).await;
     assert_eq!(
@@ -190,10 +178,7 @@ async fn k8s_c_a_new_reference_counts_from_the_next_change_on() {
     );
     let revision = world.push(&Doc::web("2")).await;
     world.synced("web", revision).await;
-    world
-        .cluster
-        .rolled_out(&world.namespace, "deployment/other")
-        .await;
+    world.rolled_out("deployment/other").await;
     observer.quiet_for(QUIET).await;
     assert_eq!(observer.restarts(&world.namespace, "deployment/other"), 2);
     assert_eq!(observer.restarts(&world.namespace, WEB), 1);
@@ -205,14 +190,8 @@ async fn k8s_c_a_new_workload_whose_pods_started_after_the_content_is_not_restar
     let (world, observer, _seald) = settled().await;
     next_second().await;
     let late = deployment("late").reads_env_from_secret("web-secrets");
-    world
-        .cluster
-        .create::<Deployment>(&world.namespace, &late.build())
-        .await;
-    world
-        .cluster
-        .rolled_out(&world.namespace, "deployment/late")
-        .await;
+    world.runs(late).await;
+    world.rolled_out("deployment/late").await;
     world.pass("web").await;
     observer.quiet_for(QUIET).await;
     assert_eq!(observer.restarts(&world.namespace, "deployment/late"), 0);
@@ -235,11 +214,11 @@ async fn k8s_c_a_workload_that_may_have_started_without_the_content_is_restarted
     web["spec"]["template"]["spec"]["containers"][0]["envFrom"] = optional;
     let web: Deployment = serde_json::from_value(web).expect("a Deployment");
     world.cluster.create(&world.namespace, &web).await;
-    world.cluster.rolled_out(&world.namespace, WEB).await;
+    world.rolled_out(WEB).await;
     let revision = world.grant_and_push(&Doc::web("1")).await;
     let _seald = world.seald().start().await;
     world.synced("web", revision).await;
-    world.cluster.rolled_out(&world.namespace, WEB).await;
+    world.rolled_out(WEB).await;
     observer.quiet_for(QUIET).await;
     assert_eq!(observer.restarts(&world.namespace, WEB), 1);
 }
@@ -250,17 +229,11 @@ async fn k8s_c_when_the_state_is_lost_pods_with_the_wanted_marker_or_young_enoug
     let (world, observer, mut seald) = settled().await;
     let revision = world.push(&Doc::web("2")).await;
     world.synced("web", revision).await;
-    world.cluster.rolled_out(&world.namespace, WEB).await;
+    world.rolled_out(WEB).await;
     next_second().await;
     let young = deployment("young").reads_env_from_secret("web-secrets");
-    world
-        .cluster
-        .create::<Deployment>(&world.namespace, &young.build())
-        .await;
-    world
-        .cluster
-        .rolled_out(&world.namespace, "deployment/young")
-        .await;
+    world.runs(young).await;
+    world.rolled_out("deployment/young").await;
     world.pass("web").await;
     seald.stop(Duration::from_secs(10)).await;
     let secrets: Api<Secret> = Api::namespaced(world.cluster.client(), &world.namespace);
@@ -292,10 +265,7 @@ async fn k8s_c_a_deployment_that_reads_two_sealed_envs_rolls_once_for_each_chang
     let web = deployment("web")
         .reads_env_from_secret("web-secrets")
         .mounts_secret("jobs-secrets", "/jobs");
-    world
-        .cluster
-        .create::<Deployment>(&world.namespace, &web.build())
-        .await;
+    world.runs(web).await;
     let jobs = |value: &str| Doc::of("jobs").secret("TOKEN", value);
     let first = world.grant_and_push(&Doc::web("1")).await;
     let second = world.grant_and_push(&jobs("1")).await;
@@ -309,7 +279,7 @@ async fn k8s_c_a_deployment_that_reads_two_sealed_envs_rolls_once_for_each_chang
     {
         let revision = world.push(&doc).await;
         world.synced(&doc.app, revision).await;
-        world.cluster.rolled_out(&world.namespace, WEB).await;
+        world.rolled_out(WEB).await;
         observer.quiet_for(QUIET).await;
         assert_eq!(
             observer.restarts(&world.namespace, WEB),
@@ -369,10 +339,7 @@ async fn k8s_c_every_way_of_reading_a_key_counts_and_nothing_else() {
     };
     let (read, unread) = (names(&readers), names(&others));
     for workload in readers.into_iter().chain(others) {
-        world
-            .cluster
-            .create::<Deployment>(&world.namespace, &workload.build())
-            .await;
+        world.runs(workload).await;
     }
     let agent = pods("DaemonSet", "agent").reads_env_from_secret("web-secrets");
     world
@@ -390,15 +357,9 @@ async fn k8s_c_every_way_of_reading_a_key_counts_and_nothing_else() {
     world.pass("web").await;
     assert!(first > 0);
     for name in &read {
-        world
-            .cluster
-            .rolled_out(&world.namespace, &format!("deployment/{name}"))
-            .await;
+        world.rolled_out(&format!("deployment/{name}")).await;
     }
-    world
-        .cluster
-        .rolled_out(&world.namespace, "daemonset/agent")
-        .await;
+    world.rolled_out("daemonset/agent").await;
     world.push(&doc("2")).await;
     let rolled = world.cluster.eventually(
         "every reader to be rolled",
@@ -413,10 +374,7 @@ async fn k8s_c_every_way_of_reading_a_key_counts_and_nothing_else() {
     );
     rolled.await;
     for name in &read {
-        world
-            .cluster
-            .rolled_out(&world.namespace, &format!("deployment/{name}"))
-            .await;
+        world.rolled_out(&format!("deployment/{name}")).await;
     }
     observer.quiet_for(QUIET).await;
     for name in &read {

@@ -4,7 +4,6 @@
 use std::fs;
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 
 use super::rig::{Observer, deployment};
@@ -32,15 +31,9 @@ async fn readers(world: &World) {
         .reads_env_from_secret("polls-secrets")
         .reads_env_from_config_map("polls-config")
         .clones_say("created");
-    world
-        .cluster
-        .create::<Deployment>(&world.namespace, &web.build())
-        .await;
+    world.runs(web).await;
     let other = deployment("other").reads_config_key("HOST", "polls-config", "HOST");
-    world
-        .cluster
-        .create::<Deployment>(&world.namespace, &other.build())
-        .await;
+    world.runs(other).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,10 +74,7 @@ async fn k8s_c_a_sealed_file_becomes_objects_one_rollout_and_a_superuser() {
         .await;
     assert_eq!(created.status, "True");
     for name in ["web", "other"] {
-        world
-            .cluster
-            .rolled_out(&world.namespace, &format!("deployment/{name}"))
-            .await;
+        world.rolled_out(&format!("deployment/{name}")).await;
     }
     world.gone("Secret/seald-bootstrap-polls").await;
     let jobs = world.jobs().await;
@@ -104,10 +94,7 @@ async fn k8s_c_a_sealed_file_becomes_objects_one_rollout_and_a_superuser() {
 
     let changed = world.store(&polls("c d"));
     world.synced("polls", changed).await;
-    world
-        .cluster
-        .rolled_out(&world.namespace, "deployment/web")
-        .await;
+    world.rolled_out("deployment/web").await;
     observer.quiet_for(QUIET).await;
     assert_eq!(
         world
@@ -142,10 +129,7 @@ async fn k8s_c_a_file_that_is_touched_or_sealed_anew_with_the_same_values_moves_
     let doc = Doc::web("x");
     world.grant(&Doc::of("fence").config("N", "0")).await;
     let web = deployment("web").reads_env_from_secret("web-secrets");
-    world
-        .cluster
-        .create::<Deployment>(&world.namespace, &web.build())
-        .await;
+    world.runs(web).await;
     let revision = world.grant_and_store(&doc).await;
     let _seald = world.seald_on_folder().start().await;
     world.synced("web", revision).await;
@@ -191,10 +175,7 @@ async fn k8s_c_a_restart_of_seald_with_nothing_changed_writes_nothing() {
     let web = deployment("web")
         .reads_env_from_secret("web-secrets")
         .clones_say("created");
-    world
-        .cluster
-        .create::<Deployment>(&world.namespace, &web.build())
-        .await;
+    world.runs(web).await;
     let revision = world.grant_and_store(&Doc::web("x").superuser("p")).await;
     let mut seald = world.seald_on_folder().start().await;
     world.synced("web", revision).await;
@@ -236,10 +217,7 @@ async fn k8s_c_a_restart_of_seald_with_nothing_changed_writes_nothing() {
 async fn k8s_c_a_broken_file_is_said_and_the_last_good_content_stays() {
     let world = World::new().await;
     let web = deployment("web").reads_env_from_secret("web-secrets");
-    world
-        .cluster
-        .create::<Deployment>(&world.namespace, &web.build())
-        .await;
+    world.runs(web).await;
     let revision = world.grant_and_store(&Doc::web("good")).await;
     let _seald = world.seald_on_folder().start().await;
     world.synced("web", revision).await;
@@ -262,10 +240,7 @@ async fn k8s_c_a_broken_file_is_said_and_the_last_good_content_stays() {
 
     let mended = world.store(&Doc::web("better"));
     world.synced("web", mended).await;
-    world
-        .cluster
-        .rolled_out(&world.namespace, "deployment/web")
-        .await;
+    world.rolled_out("deployment/web").await;
     assert_eq!(observer.restarts(&world.namespace, "deployment/web"), 1);
 }
 
@@ -274,10 +249,7 @@ async fn k8s_c_a_broken_file_is_said_and_the_last_good_content_stays() {
 async fn k8s_c_several_changes_within_the_settling_time_make_one_restart() {
     let world = World::new().await;
     let web = deployment("web").reads_env_from_secret("web-secrets");
-    world
-        .cluster
-        .create::<Deployment>(&world.namespace, &web.build())
-        .await;
+    world.runs(web).await;
     let settling = |value: &str| {
         let text = Doc::web(value)
             .text(&world)
@@ -300,10 +272,7 @@ async fn k8s_c_several_changes_within_the_settling_time_make_one_restart() {
         push(value).await;
     }
     world.synced("web", world.revision()).await;
-    world
-        .cluster
-        .rolled_out(&world.namespace, "deployment/web")
-        .await;
+    world.rolled_out("deployment/web").await;
     observer.quiet_for(QUIET).await;
     assert_eq!(observer.restarts(&world.namespace, "deployment/web"), 1);
 }

@@ -66,10 +66,7 @@ async fn k8s_c_two_leaders_at_once_do_no_harm() {
     let web = deployment("web")
         .reads_env_from_secret("web-secrets")
         .clones_say("created");
-    world
-        .cluster
-        .create::<k8s_openapi::api::apps::v1::Deployment>(&world.namespace, &web.build())
-        .await;
+    world.runs(web).await;
     let doc = |value: &str| Doc::web(value).superuser("p");
     let first = world.grant_and_push(&doc("1")).await;
     let _one = world.seald().flag("--leader-elect=false").start().await;
@@ -83,10 +80,7 @@ async fn k8s_c_two_leaders_at_once_do_no_harm() {
     for value in ["2", "3"] {
         let revision = world.push(&doc(value)).await;
         world.synced("web", revision).await;
-        world
-            .cluster
-            .rolled_out(&world.namespace, "deployment/web")
-            .await;
+        world.rolled_out("deployment/web").await;
         observer.quiet_for(QUIET).await;
     }
     world
@@ -178,10 +172,7 @@ async fn k8s_c_the_roles_suffice_for_the_main_job_and_open_no_other_secret() {
     let web = deployment("web")
         .reads_env_from_secret("web-secrets")
         .clones_say("created");
-    world
-        .cluster
-        .create::<k8s_openapi::api::apps::v1::Deployment>(&world.namespace, &web.build())
-        .await;
+    world.runs(web).await;
     let revision = world.grant_and_store(&Doc::web("1").superuser("p")).await;
     let seald = world.seald_on_folder().start().await;
     world.synced("web", revision).await;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, DeleteParams};
 use serde_json::{Value, json};
@@ -73,14 +72,8 @@ async fn k8s_c_objects_of_a_deleted_sealed_env_are_taken_back_by_its_successor_w
     let doc = Doc::web("x");
     let (world, _seald) = synced(&doc).await;
     let web = deployment("web").reads_env_from_secret("web-secrets");
-    world
-        .cluster
-        .create::<Deployment>(&world.namespace, &web.build())
-        .await;
-    world
-        .cluster
-        .rolled_out(&world.namespace, "deployment/web")
-        .await;
+    world.runs(web).await;
+    world.rolled_out("deployment/web").await;
     world.pass("web").await;
     let observer = Observer::of(&world.cluster, &world.namespace).await;
     let uid = secrets(&world)

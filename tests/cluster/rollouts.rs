@@ -23,10 +23,7 @@ async fn rolled(doc: &Doc, workloads: Vec<super::rig::Pods>) -> (World, Observer
         world.cluster.create(&world.namespace, &workload).await;
     }
     for name in names {
-        world
-            .cluster
-            .rolled_out(&world.namespace, &format!("deployment/{name}"))
-            .await;
+        world.rolled_out(&format!("deployment/{name}")).await;
     }
     let revision = world.grant_and_push(doc).await;
     let seald = world.seald().start().await;
@@ -204,10 +201,7 @@ async fn k8s_c_many_documents_that_change_at_once_keep_within_the_limit_of_rollo
         let workload = deployment(name)
             .ready_after(SLOW)
             .reads_env_from_secret(&format!("{name}-secrets"));
-        world
-            .cluster
-            .create::<Deployment>(&world.namespace, &workload.build())
-            .await;
+        world.runs(workload).await;
         revision = world.grant_and_push(&doc(name, "1")).await;
     }
     let seald = world.seald().flag("--rollouts=1").start().await;
@@ -323,10 +317,7 @@ async fn k8s_c_the_superuser_job_waits_for_the_rollout_and_its_failure_is_said()
         .reads_env_from_secret("web-secrets")
         .clones_fail_with(3)
         .ready_after(Duration::from_secs(2));
-    world
-        .cluster
-        .create::<Deployment>(&world.namespace, &web.build())
-        .await;
+    world.runs(web).await;
     world.grant_and_push(&Doc::web("1").superuser("p")).await;
     let _seald = world.seald().start().await;
     world.says("web", "Bootstrapped", "BootstrapWaiting").await;

@@ -5,7 +5,6 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::{Value, json};
 
 use super::main_job::QUIET;
@@ -40,17 +39,11 @@ impl Run {
             .ready_after(UNDER_WAY)
             .clones_run_for(UNDER_WAY)
             .clones_say("created");
-        world
-            .cluster
-            .create::<Deployment>(&world.namespace, &web.build())
-            .await;
+        world.runs(web).await;
         let other = deployment("other").reads_env_from_config_map("web-config");
-        world
-            .cluster
-            .create::<Deployment>(&world.namespace, &other.build())
-            .await;
+        world.runs(other).await;
         for name in ["deployment/web", "deployment/other"] {
-            world.cluster.rolled_out(&world.namespace, name).await;
+            world.rolled_out(name).await;
         }
         Self {
             world,
@@ -66,10 +59,7 @@ impl Run {
         self.in_place(first).await;
         let second = world.store(&doc("2"));
         self.in_place(second).await;
-        world
-            .cluster
-            .rolled_out(&world.namespace, "deployment/web")
-            .await;
+        world.rolled_out("deployment/web").await;
     }
 
     async fn in_place(&self, revision: u64) {

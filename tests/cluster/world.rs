@@ -27,9 +27,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use sealctl::crypto::Identity;
 
-use super::rig::Cluster;
+use super::rig::{Cluster, Pods};
 
 /// How long what needs a few requests may take on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(40);
@@ -179,6 +180,18 @@ impl World {
             );
         }
         manifest
+    }
+
+    /// Makes a Deployment in the namespace of the world.
+    pub(crate) async fn runs(&self, deployment: Pods) {
+        self.cluster
+            .create::<Deployment>(&self.namespace, &deployment.build())
+            .await;
+    }
+
+    /// Waits until `workload`, such as `deployment/web`, runs its current template, and only that.
+    pub(crate) async fn rolled_out(&self, workload: &str) {
+        self.cluster.rolled_out(&self.namespace, workload).await;
     }
 
     /// `kubectl apply -f`, as administrator.
