@@ -44,19 +44,32 @@ impl Visitor for Recognise {
 }
 
 /// Finds what is plaintext and should not be.
-pub(super) struct FindPlain(pub(super) Vec<(Path, Position)>);
+#[derive(Default)]
+pub(super) struct FindPlain {
+    pub(super) values: Vec<(Path, Position)>,
+    pub(super) comments: Vec<Position>,
+}
 
 impl Visitor for FindPlain {
     type Error = std::convert::Infallible;
 
     fn value(&mut self, leaf: &mut Leaf, place: &Place<'_>) -> Result<Outcome, Self::Error> {
         if place.selected && !leaf.sealed && !is_void(leaf) {
-            self.0.push((place.path(), leaf.position));
+            self.values.push((place.path(), leaf.position));
         }
         Ok(Outcome::Value)
     }
 
-    fn comment(&mut self, _: &mut Comment, _: &Place) -> Result<Option<Secret>, Self::Error> {
+    /// Ciphertext that does not decrypt is no plaintext.
+    fn comment(
+        &mut self,
+        comment: &mut Comment,
+        place: &Place<'_>,
+    ) -> Result<Option<Secret>, Self::Error> {
+        let text = comment.text.expose_text().unwrap_or("?");
+        if place.selected && !text.trim().is_empty() && !value::is_encrypted(text) {
+            self.comments.push(comment.position);
+        }
         Ok(None)
     }
 }

@@ -244,13 +244,20 @@ impl Sealed {
     /// Values in clear where the rule wants ciphertext, in file order, and where they stand.
     #[must_use]
     pub fn plain_paths(&self) -> Vec<(Path, Position)> {
-        let mut visitor = FindPlain(Vec::new());
-        let Ok(()) = walk(
-            &mut self.documents.clone(),
-            &self.metadata.rule,
-            &mut visitor,
-        );
-        visitor.0
+        self.find_plain().values
+    }
+
+    /// Where comments stand in clear that the rule wants encrypted: typed in, or not sealed by the program
+    /// that wrote the file. SOPS does not authenticate comments, so such a file opens.
+    #[must_use]
+    pub fn plain_comments(&self) -> Vec<Position> {
+        self.find_plain().comments
+    }
+
+    fn find_plain(&self) -> FindPlain {
+        let mut found = FindPlain::default();
+        let Ok(()) = walk(&mut self.documents.clone(), &self.metadata.rule, &mut found);
+        found
     }
 
     /// Unwraps the data key of an environment document with whichever identity fits. Other files are

@@ -101,6 +101,43 @@ fn a_value_typed_into_a_sealed_file_of_any_format_is_sealed() {
 }
 
 #[test]
+fn a_comment_that_stands_in_clear_in_a_sealed_file_is_sealed() {
+    let sandbox = Sandbox::empty();
+    sandbox.write("a.yaml", "a: 1\nb:\n    - x\n    - z\n");
+    sandbox.write("a.env", "A=1\n");
+    for name in ["a.yaml", "a.env"] {
+        let alice = recipient("alice");
+        sandbox.run(&["encrypt", "-r", &alice, name]).ok();
+    }
+    sandbox.replace("a.yaml", "b:\n", "# typed\nb:\n    # typed, too\n");
+    sandbox.replace("a.env", "A=", "# typed\nA=");
+    for (name, said) in [("a.yaml", "2 comments"), ("a.env", "1 comment")] {
+        sandbox
+            .run(&["encrypt", name, "--dry-run"])
+            .ok()
+            .says(&[said]);
+        sandbox.run(&["encrypt", name]).ok().says(&[said]);
+        assert!(!sandbox.read(name).contains("typed"), "{name}");
+        sandbox.run(&["encrypt", name]).ok().says(&["throughout"]);
+    }
+    let opened = sandbox.run(&["decrypt", "a.yaml"]).ok().stdout;
+    assert_eq!(
+        opened,
+        "a: 1\n# typed\nb:\n    # typed, too\n    - x\n    - z\n"
+    );
+    // Ciphertext that does not decrypt is not sealed once more, but is told of.
+    let line = sandbox
+        .read("a.yaml")
+        .lines()
+        .find(|line| line.starts_with('#'))
+        .unwrap()
+        .to_owned();
+    sandbox.replace("a.yaml", &line, &line.replace("data:", "data:AAAA"));
+    let said = ["a.yaml:2", "altered", "throughout"];
+    sandbox.run(&["encrypt", "a.yaml"]).ok().says(&said);
+}
+
+#[test]
 fn the_creation_rule_that_fits_decides_on_readers_and_selection() {
     let sandbox = Sandbox::empty();
     let (alice, bob) = (recipient("alice"), recipient("bob"));

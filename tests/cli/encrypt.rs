@@ -30,6 +30,22 @@ fn what_was_typed_is_sealed_and_the_rest_keeps_its_bytes() {
 }
 
 #[test]
+fn a_comment_that_was_typed_between_secrets_is_sealed_and_one_elsewhere_stays() {
+    let sandbox = Sandbox::project();
+    sandbox.replace(DEV, "secrets:", "# for all\nsecrets:\n  # from the vault");
+    sandbox
+        .run(&["encrypt"])
+        .ok()
+        .says(&["1 comment sealed", "revision 4"]);
+    let after = sandbox.read(DEV);
+    assert!(after.contains("# for all") && !after.contains("vault"));
+    sandbox
+        .run(&["encrypt"])
+        .ok()
+        .says(&["no document holds plaintext"]);
+}
+
+#[test]
 fn what_is_sealed_throughout_stays_byte_for_byte() {
     let sandbox = Sandbox::project();
     let before = sandbox.files();

@@ -24,7 +24,7 @@ use crate::crypto::{Asking, DataKey, KeyKind, Recipient};
 use crate::format::Format;
 use crate::secret::Secret;
 use crate::sops::{self, Edit, Partly, Sealed};
-use crate::tree::{Map, Node, Path as TreePath};
+use crate::tree::{Map, Node, Path as TreePath, Position};
 use crate::trust::{self, Change, Verdict};
 
 /// Seal files in place
@@ -60,8 +60,36 @@ struct Sealing {
     sealed: Option<Sealed>,
     /// Names of what was sealed.
     names: Vec<String>,
+    /// How many comments were sealed that stood in clear in a sealed file.
+    comments: usize,
     /// Who can open it.
     readers: String,
+}
+
+impl Sealing {
+    /// What became of it, or would if it were no trial.
+    fn what(&self, is_trial: bool) -> String {
+        let would = if is_trial { "would be " } else { "" };
+        let names = listed(&self.names);
+        let values = match self.names.len() {
+            0 => None,
+            1 => Some("1 value".to_owned()),
+            count => Some(format!("{count} values")),
+        };
+        let comments = match self.comments {
+            0 => None,
+            1 => Some("1 comment".to_owned()),
+            count => Some(format!("{count} comments")),
+        };
+        match (values, comments) {
+            (None, None) => format!("{would}sealed again"),
+            (Some(values), None) => format!("{values} {would}sealed ({names})"),
+            (None, Some(comments)) => format!("{comments} {would}sealed"),
+            (Some(values), Some(comments)) => {
+                format!("{values} and {comments} {would}sealed ({names})")
+            }
+        }
+    }
 }
 
 /// `encrypt`.
@@ -139,12 +167,15 @@ fn with_plaintext(session: &Session) -> Result<Vec<Source>, CommandError> {
             continue;
         }
         let source = Source::of(&project, &document)?;
-        let has_plaintext = !source.looks_sealed() || !source.parse()?.plain_paths().is_empty();
-        if has_plaintext {
+        if !source.looks_sealed() || has_plaintext(&source.parse()?) {
             found.push(source);
         }
     }
     Ok(found)
+}
+
+fn has_plaintext(sealed: &Sealed) -> bool {
+    !sealed.plain_paths().is_empty() || !sealed.plain_comments().is_empty()
 }
 
 fn seal(
@@ -242,6 +273,7 @@ fn first(
         source,
         sealed: Some(written.sealed),
         names,
+        comments: 0,
         readers,
     })
 }
@@ -256,9 +288,11 @@ fn again(
     let readers = source.readers_of_file(&sealed);
     let key = keys.unlock(session, &source, &sealed)?;
     let former = sealed.clone();
+    let comments = former.plain_comments();
     let partly = sealed
         .open_partly(&key)
         .map_err(|error| source.open_error(&error))?;
+    warn_of_altered(session, &source, &comments, partly.opened.plain_comments());
     let is_document = source.is_document();
     let verdict = trust::verify(&former, &key);
     let is_sealed = !is_document || matches!(verdict, Verdict::Valid { .. });
@@ -270,11 +304,13 @@ fn again(
             trust::revision(&former).unwrap_or_default(),
         )
         .is_some();
-    if partly.plain.is_empty() && partly.mac.is_ok() && is_sealed && !is_reverted {
+    let nothing_typed = partly.plain.is_empty() && comments.is_empty();
+    if nothing_typed && partly.mac.is_ok() && is_sealed && !is_reverted {
         return Ok(Sealing {
             source,
             sealed: None,
             names: Vec::new(),
+            comments: 0,
             readers,
         });
     }
@@ -298,8 +334,24 @@ fn again(
         source,
         sealed: Some(sealed),
         names,
+        comments: comments.len(),
         readers,
     })
+}
+
+/// Says where comments stand that are ciphertext and do not decrypt: nobody knows what they were.
+fn warn_of_altered(
+    session: &Session,
+    source: &Source,
+    clear: &[Position],
+    undecrypted: &[Position],
+) {
+    let altered = undecrypted.iter().find(|place| !clear.contains(place));
+    if let Some(Position { line, .. }) = altered {
+        let shown = &source.shown;
+        let what = format!("{shown}:{line}  the ciphertext of a comment was altered or moved");
+        session.ui.warn(&what);
+    }
 }
 
 /// Whether the seal fits the file once the values that were typed into it are taken out, or empty again,
@@ -359,17 +411,7 @@ fn report(session: &Session, sealing: &Sealing) -> Result<Outcome, CommandError>
         return Ok(Outcome::Unchanged);
     };
     let revision = store::save(session, &sealing.source, sealed)?;
-    let names = listed(&sealing.names);
-    let would = if session.globals.dry_run {
-        "would be "
-    } else {
-        ""
-    };
-    let what = match sealing.names.len() {
-        0 => format!("{would}sealed again"),
-        1 => format!("1 value {would}sealed ({names})"),
-        count => format!("{count} values {would}sealed ({names})"),
-    };
+    let what = sealing.what(session.globals.dry_run);
     let counter = match trust::revision(sealed) {
         Some(_) => format!("; revision {revision}"),
         None => String::new(),

@@ -89,6 +89,7 @@ fn first(
         source,
         sealed: Some(draft.sealed),
         names,
+        comments: 0,
         readers: audience.shown,
     })
 }
