@@ -169,12 +169,16 @@ pub fn renew(draft: Draft, former: &Sealed, now: Timestamp) -> Result<Draft, Sea
         ..Stamp::after(Some(former), now)
     };
     let Written { sealed, key, .. } = seal(&draft, &stamp)?;
-    Ok(Draft { sealed, key })
+    Ok(Draft {
+        sealed,
+        key,
+        ..draft
+    })
 }
 
 /// Adds the seal to a file that is otherwise ready, or renews it.
 fn seal(draft: &Draft, stamp: &Stamp) -> Result<Written, SealError> {
-    let Draft { sealed, key } = draft;
+    let Draft { sealed, key, .. } = draft;
     let created = rfc3339(stamp.now);
     let expires = stamp.expires.map(rfc3339);
     let header = Header {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::faithful::{Intent, Stamp, fingerprint};
+use super::faithful::{Intent, Stamp, comments, fingerprint, says_something};
 use super::open::{Sealed, is_void};
 use super::opened::Opened;
 use super::placed::SealedComments;
@@ -225,6 +225,7 @@ impl<'a> Encrypt<'a> {
             .encrypt(digest.expose(), &last_modified, ValueType::Str)?;
         Ok(Intent {
             fingerprint: fingerprint(format, documents),
+            count: comments(documents, &says_something),
             stamp: Stamp { mac, last_modified },
             comments: self.comments,
             coverage: self.coverage,

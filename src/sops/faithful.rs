@@ -1,6 +1,6 @@
 //! Whether a text that is about to be written holds what it was made from: it is read again and compared
-//! with what was to be written, value by value. That each value decrypts is not tried again; that each
-//! comment does, is.
+//! with what was to be written: value by value, and comments are counted. That each value decrypts is not tried again;
+//! that each comment does, is.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -14,7 +14,8 @@ use crate::crypto::DataKey;
 use crate::crypto::mac::Coverage;
 use crate::crypto::value::{self, ValueType};
 use crate::format::Format;
-use crate::tree::{Entry, Leaf, List, ListItem, Map, Node};
+use crate::secret::Secret;
+use crate::tree::{Entry, Leaf, List, ListItem, Map, MapItem, Node};
 
 /// The MAC of a file, encrypted, and the date that it is bound to.
 pub(super) struct Stamp {
@@ -36,6 +37,8 @@ impl Stamp {
 pub(super) struct Intent {
     /// Of the documents with their ciphertexts.
     pub(super) fingerprint: u64,
+    /// How many comments it should have. One with a strange line break becomes two.
+    pub(super) count: usize,
     pub(super) stamp: Stamp,
     pub(super) comments: SealedComments,
     pub(super) coverage: Coverage,
@@ -54,7 +57,12 @@ impl Intent {
                 return Err(SealError::Unfaithful);
             }
         }
-        Ok(Draft { sealed, key })
+        let found = comments(&sealed.documents, &says_something);
+        Ok(Draft {
+            lost_comments: self.count.saturating_sub(found),
+            sealed,
+            key,
+        })
     }
 
     fn checked(&self, again: Source) -> Result<Sealed, SealError> {
@@ -101,6 +109,41 @@ pub(super) fn fingerprint(format: Format, documents: &[Map]) -> u64 {
     hasher.finish()
 }
 
+/// How many comments of `documents` count. A sealed one that stands as an item of a list is one.
+pub(super) fn comments(documents: &[Map], counts: &impl Fn(&Secret) -> bool) -> usize {
+    documents
+        .iter()
+        .map(|document| comments_of_map(document, counts))
+        .sum()
+}
+
+fn comments_of_map(map: &Map, counts: &impl Fn(&Secret) -> bool) -> usize {
+    let count = |item: &MapItem| match item {
+        MapItem::Comment(comment) => usize::from(counts(&comment.text)),
+        MapItem::Entry(entry) => comments_of(&entry.value, counts),
+    };
+    map.items.iter().map(count).sum()
+}
+
+fn comments_of(node: &Node, counts: &impl Fn(&Secret) -> bool) -> usize {
+    let count = |item: &ListItem| match item {
+        ListItem::Comment(comment) => usize::from(counts(&comment.text)),
+        ListItem::Node(Node::Leaf(leaf)) => usize::from(is_sealed_comment(leaf)),
+        ListItem::Node(node) => comments_of(node, counts),
+    };
+    match node {
+        Node::Map(map) => comments_of_map(map, counts),
+        Node::List(list) => list.items.iter().map(count).sum(),
+        Node::Leaf(_) => 0,
+    }
+}
+
+/// Whether a comment says anything. Lines with nothing but the sign come and go.
+pub(super) fn says_something(text: &Secret) -> bool {
+    text.expose_text()
+        .is_none_or(|text| !text.trim().is_empty())
+}
+
 fn entries<'a>(entries: impl Iterator<Item = &'a Entry>, hasher: &mut DefaultHasher) {
     hasher.write_u8(b'm');
     for entry in entries {
@@ -145,3 +188,6 @@ fn is_sealed_comment(leaf: &Leaf) -> bool {
     let text = leaf.text.expose_text().filter(|_| leaf.sealed);
     text.and_then(value::type_of) == Some(ValueType::Comment)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use super::rule::InvalidRule;
 use super::source::{Dialect, Source};
 use super::walk::walk;
 use crate::crypto::mac::Mac;
-use crate::crypto::value::{Cipher, ValueError};
+use crate::crypto::value::{self, Cipher, ValueError};
 use crate::crypto::{DataKey, Identity, UnwrapError, identity, unwrap};
 use crate::format::{Format, SyntaxError};
 use crate::secret::Secret;
@@ -252,6 +252,13 @@ impl Sealed {
     #[must_use]
     pub fn plain_comments(&self) -> Vec<Position> {
         self.find_plain().comments
+    }
+
+    /// How many comments are ciphertext.
+    pub(crate) fn comments(&self) -> usize {
+        super::faithful::comments(&self.documents, &|text| {
+            text.expose_text().is_some_and(value::is_encrypted)
+        })
     }
 
     fn find_plain(&self) -> FindPlain {

@@ -137,6 +137,7 @@ impl Sealed {
         let text = source::replaced(self, self.documents.clone(), &changes)?;
         let sealed = Self::of(self.again(&text)?)?;
         Ok(Draft {
+            lost_comments: 0,
             sealed,
             key: key.clone(),
         })

@@ -64,6 +64,9 @@ pub struct Draft {
     pub sealed: Sealed,
     /// Its data key.
     pub key: DataKey,
+    /// How many comments no reader of the sealed file will find: there are places in YAML, as between lines
+    /// of other indentations, from which they cannot be read again. SOPS loses them there, too.
+    pub lost_comments: usize,
 }
 
 /// What is encrypted in a new file, and how it is written.

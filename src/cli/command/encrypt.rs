@@ -23,7 +23,7 @@ use crate::crypto::value::is_encrypted;
 use crate::crypto::{Asking, DataKey, KeyKind, Recipient};
 use crate::format::Format;
 use crate::secret::Secret;
-use crate::sops::{self, Edit, Partly, Sealed};
+use crate::sops::{self, Draft, Edit, Partly, Sealed};
 use crate::tree::{Map, Node, Path as TreePath, Position};
 use crate::trust::{self, Change, Verdict};
 
@@ -397,9 +397,23 @@ fn renew(
     let now = SystemClock.now().wall;
     let draft = partly.opened.reseal(plain, now);
     let draft = draft.and_then(|draft| trust::renew(draft, former, now));
-    draft
-        .map(|draft| draft.sealed)
-        .map_err(|error| store::write_error(&source.shown, &error.into()))
+    let draft = draft.map_err(|error| store::write_error(&source.shown, &error.into()))?;
+    warn_of_lost(session, source, &draft);
+    Ok(draft.sealed)
+}
+
+/// Says how many comments the file that is about to be written has lost.
+fn warn_of_lost(session: &Session, source: &Source, draft: &Draft) {
+    let shown = &source.shown;
+    match draft.lost_comments {
+        0 => {}
+        1 => session
+            .ui
+            .warn(&format!("a comment of {shown} is lost where it stands")),
+        count => session.ui.warn(&format!(
+            "{count} comments of {shown} are lost where they stand"
+        )),
+    }
 }
 
 fn report(session: &Session, sealing: &Sealing) -> Result<Outcome, CommandError> {

@@ -53,6 +53,7 @@ fn existing(call: &Call<'_>, file: &Path, stores: &Stores) -> Result<(), Failure
     }
     let mut buffer = Buffer::create(call, file, &opened.text())?;
     let draft = buffer.until_sealed(call, |typed| engine::reseal(&opened, typed, file))?;
+    engine::warn_of_lost(call, &draft, file);
     let written = engine::sealed_text(&draft, stores, file)
         .and_then(|text| output::replace(file, &loaded, &text));
     buffer.keep_after(written)
@@ -66,6 +67,7 @@ fn fresh(call: &Call<'_>, file: &Path, stores: &Stores, new: &NewFile) -> Result
     };
     let mut buffer = Buffer::create(call, file, &example(&stores))?;
     let draft = buffer.until_sealed(call, |typed| engine::seal(typed, &stores, new, file))?;
+    engine::warn_of_lost(call, &draft, file);
     let written = output::write(file, draft.sealed.text());
     buffer.keep_after(written)
 }

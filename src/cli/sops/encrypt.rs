@@ -25,6 +25,7 @@ pub(super) fn encrypt(call: &mut Call<'_>) -> Result<(), Failure> {
         call.warn("a selection rule has no effect on a binary file, which is one value");
     }
     let draft = engine::seal(loaded.content(), &stores, &new, &name)?;
+    engine::warn_of_lost(call, &draft, &name);
     output::deliver(call, &input, &loaded, draft.sealed.text())
 }
 

@@ -104,6 +104,18 @@ fn open_comments(opened: &Opened) -> Option<String> {
     Some(text)
 }
 
+/// Says how many comments of a file that is about to be written are lost.
+pub(super) fn warn_of_lost(call: &Call<'_>, draft: &Draft, shown: &Path) {
+    let shown = shown.display();
+    match draft.lost_comments {
+        0 => {}
+        1 => call.warn(&format!("a comment of {shown} is lost where it stands")),
+        count => call.warn(&format!(
+            "{count} comments of {shown} are lost where they stand"
+        )),
+    }
+}
+
 /// Decrypts a sealed file with its data key.
 ///
 /// # Errors

@@ -31,6 +31,7 @@ pub(super) fn rotate(call: &mut Call<'_>) -> Result<(), Failure> {
     let readers = readers(call, opened.sealed())?;
     let dropped = dropped(call, opened.sealed());
     let draft = engine::rotate(&opened, &readers, &dropped, &name)?;
+    engine::warn_of_lost(call, &draft, &name);
     let text = engine::sealed_text(&draft, &stores, &name)?;
     output::deliver(call, &input, &loaded, &text)
 }

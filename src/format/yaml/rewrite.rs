@@ -130,6 +130,9 @@ impl<'a> Rewriter<'a> {
             self.parts(&change);
             return;
         }
+        // Behind the braces there is no room for entries above them.
+        let is_behind = |part: &Part<'_>| part.is_comment() && part.span().start >= before.span.end;
+        self.stuck |= !before.span.is_empty() && change.after.iter().any(is_behind);
         self.comments(&change);
         let lines = self.lines(&change, |part| !part.is_comment(), 0);
         let lines = lines.join(self.edit.line_break);

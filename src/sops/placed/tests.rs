@@ -16,7 +16,7 @@ fn text(secret: &Secret) -> String {
 fn opened(draft: &Draft) -> Opened {
     let sealed = Sealed::read(Format::Yaml, draft.sealed.text()).unwrap();
     let written = text(sealed.text());
-    assert!(!written.contains("hush"), "{written}");
+    assert!(!written.contains("# hush"), "{written}");
     sealed.open(&draft.key).unwrap()
 }
 
@@ -82,6 +82,31 @@ fn a_comment_in_or_behind_something_empty_is_not_left_readable() {
         let (opened, readers) = sealed(plain);
         assert!(!text(&opened.text()).contains("ENC["), "{plain:?}");
         super::tests::opened(&opened.rotate(&readers, now()).unwrap());
+    }
+}
+
+#[test]
+fn a_comment_of_a_document_without_entries_opens_again() {
+    for plain in [
+        "{} # hush\n",
+        "# hush\n{}\n# hush\n",
+        "# hush\n{}\n\n# hush\n",
+        "{} # hush\n---\na: 1\n---\n{} # hush\n",
+        "---\n# hush\n{}\n# hush\n---\nb: 1\n",
+        "null # hush\n",
+        "~\n# hush\n",
+        "--- # hush\n",
+        "---\n# hush\n",
+        "--- {} # hush\n",
+        "a: 1\n---\n# hush\n",
+    ] {
+        let (first, readers) = sealed(plain);
+        let again = text(&first.text());
+        let comments = |text: &str| text.matches("# hush").count();
+        assert_eq!(comments(&again), comments(plain), "{plain:?}: {again}");
+        assert!(!again.contains("ENC["), "{plain:?}: {again}");
+        opened(&first.rotate(&readers, now()).unwrap());
+        opened(&first.reseal(&Secret::from_text(&again), now()).unwrap());
     }
 }
 

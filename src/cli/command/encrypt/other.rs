@@ -15,7 +15,7 @@ use crate::cli::{Session, readers, recipients, store};
 use crate::clock::{Clock as _, SystemClock};
 use crate::crypto::Recipient;
 use crate::crypto::mac::Coverage;
-use crate::crypto::value::is_encrypted;
+use crate::crypto::value::{self, ValueType, is_encrypted};
 use crate::format::{self, Format, Layout};
 use crate::name::EnvName;
 use crate::sops::config::CreationRule;
@@ -80,8 +80,14 @@ fn first(
     let now = SystemClock.now().wall;
     let draft = seal_for(format, &source.text, &audience.readers, &terms, now)
         .map_err(|error| store::write_error(&source.shown, &error.into()))?;
+    super::warn_of_lost(session, &source, &draft);
     let names = encrypted(draft.sealed.documents());
-    if names.is_empty() {
+    // What has comments alone is sealed for their sake; else they are not worth a word.
+    let comments = match names.is_empty() {
+        true => draft.sealed.comments(),
+        false => 0,
+    };
+    if names.is_empty() && comments == 0 {
         return Err(nothing_selected(&source, &terms.rule));
     }
     warn_of_clear(session, &source, &terms.rule, draft.sealed.documents());
@@ -89,7 +95,7 @@ fn first(
         source,
         sealed: Some(draft.sealed),
         names,
-        comments: 0,
+        comments,
         readers: audience.shown,
     })
 }
@@ -180,10 +186,11 @@ fn unusable(error: &dyn std::fmt::Display) -> CommandError {
     crate::cli::configuration::Unusable(error.to_string()).into()
 }
 
-/// Paths of what is ciphertext.
+/// Paths of the values that are ciphertext. In a list, a comment that is one stands as an item.
 fn encrypted(documents: &[Map]) -> Vec<String> {
     paths(documents, |leaf| {
-        leaf.text.expose_text().is_some_and(is_encrypted)
+        let kind = leaf.text.expose_text().and_then(value::type_of);
+        kind.is_some_and(|kind| kind != ValueType::Comment)
     })
 }
 

@@ -195,11 +195,9 @@ impl<'a> Builder<'a> {
                 if !map.span.is_empty() {
                     map.layout = Layout::Flow;
                 }
-                return if null {
-                    Ok(())
-                } else {
-                    Err(self.fault(root, malformed))
-                };
+                if !null {
+                    return Err(self.fault(root, malformed));
+                }
             }
             What::List { .. } => return Err(self.fault(root, malformed)),
         }
