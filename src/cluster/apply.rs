@@ -15,7 +15,7 @@ use super::scope::Scope;
 use super::state::{self, StateKeys};
 use super::status;
 use crate::digest::Digest;
-use crate::env::{Delivery, WorkloadKind, WorkloadRef};
+use crate::env::{Delivery, Superuser, WorkloadKind, WorkloadRef};
 use crate::plan::conditions::Status;
 use crate::plan::desired::Desired;
 use crate::plan::effect::{Answer, Effect, Failure, FailureKind, Guard, Outcome, Stamp};
@@ -34,6 +34,12 @@ pub struct Content<'a> {
     pub desired: &'a Desired,
     /// Keys of the state Secret.
     pub keys: &'a StateKeys,
+}
+
+impl Content<'_> {
+    fn superuser(&self) -> Result<&Superuser, Failure> {
+        self.delivery.superuser.as_ref().ok_or_else(out_of_date)
+    }
 }
 
 /// Performs `effect` for `scope`. Effects that change nothing are refused.
@@ -255,11 +261,7 @@ impl Writer<'_> {
 
     async fn credentials(&self, digest: Digest, guard: &Guard) -> Result<Meta, Failure> {
         let content = self.content()?;
-        let user = content
-            .delivery
-            .superuser
-            .as_ref()
-            .ok_or_else(out_of_date)?;
+        let user = content.superuser()?;
         let desired = content.desired.superuser.as_ref();
         if desired.is_none_or(|desired| desired.credentials != digest) {
             return Err(out_of_date());
@@ -271,11 +273,7 @@ impl Writer<'_> {
 
     async fn create_job(&self, id: &str, from: &WorkloadRef) -> Result<Meta, Failure> {
         let content = self.content()?;
-        let user = content
-            .delivery
-            .superuser
-            .as_ref()
-            .ok_or_else(out_of_date)?;
+        let user = content.superuser()?;
         let asked = content.desired.superuser.as_ref();
         if asked.is_none_or(|asked| asked.id != id) || user.from != *from {
             return Err(out_of_date());

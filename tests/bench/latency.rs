@@ -6,11 +6,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
-use kube::api::WatchEvent;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::documents;
 use super::loader::Prepared;
@@ -202,28 +200,7 @@ async fn watch(
     let path = format!(
         "{group}/namespaces/{namespace}/{plural}?watch=1&fieldSelector=metadata.name%3D{name}&timeoutSeconds=3600"
     );
-    let request = http::Request::get(path)
-        .body(Vec::new())
-        .expect("a valid request");
-    let client = stage.cluster.client();
-    let events = client
-        .request_events::<Anything>(request)
-        .await
-        .expect("a watch");
-    let (sender, receiver) = unbounded_channel();
-    tokio::spawn(async move {
-        let mut events = std::pin::pin!(events);
-        while let Some(event) = events.next().await {
-            if matches!(event, Ok(WatchEvent::Modified(_) | WatchEvent::Added(_)))
-                && sender.send(Instant::now()).is_err()
-            {
-                return;
-            }
-        }
-    });
-    // What is there already comes first.
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    receiver
+    stage.watch(path, |_: Anything| Instant::now()).await
 }
 
 fn drain(changes: &mut UnboundedReceiver<Instant>) {

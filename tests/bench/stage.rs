@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use futures::StreamExt as _;
+use kube::api::WatchEvent;
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::documents::{self, ENVIRONMENT, NAMESPACES, Readers};
 use super::loader::{Loader, Prepared};
@@ -158,6 +162,33 @@ impl Stage {
             metrics,
             probes,
         }
+    }
+
+    /// Watches `path`, from now on: what `read` makes of each object that is new or has changed.
+    pub(crate) async fn watch<K, T>(&self, path: String, read: fn(K) -> T) -> UnboundedReceiver<T>
+    where
+        K: Clone + DeserializeOwned + Send + 'static,
+        T: Send + 'static,
+    {
+        let request = http::Request::get(path)
+            .body(Vec::new())
+            .expect("a valid request");
+        let client = self.cluster.client();
+        let events = client.request_events::<K>(request).await.expect("a watch");
+        let (sender, receiver) = unbounded_channel();
+        tokio::spawn(async move {
+            let mut events = std::pin::pin!(events);
+            while let Some(event) = events.next().await {
+                if let Ok(WatchEvent::Modified(object) | WatchEvent::Added(object)) = event
+                    && sender.send(read(object)).is_err()
+                {
+                    return;
+                }
+            }
+        });
+        // What is there already comes first.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        receiver
     }
 }
 

@@ -3,11 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
-use kube::api::WatchEvent;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::documents;
 use super::loader::Prepared;
@@ -242,45 +240,26 @@ struct Status {
 async fn watch(stage: &Stage, namespace: &str) -> UnboundedReceiver<State> {
     let path =
         format!("/apis/apps/v1/namespaces/{namespace}/deployments?watch=1&timeoutSeconds=3600");
-    let request = http::Request::get(path)
-        .body(Vec::new())
-        .expect("a valid request");
-    let client = stage.cluster.client();
-    let events = client
-        .request_events::<Seen>(request)
-        .await
-        .expect("a watch");
-    let (sender, receiver) = unbounded_channel();
-    tokio::spawn(async move {
-        let mut events = std::pin::pin!(events);
-        while let Some(event) = events.next().await {
-            let Ok(WatchEvent::Added(seen) | WatchEvent::Modified(seen)) = event else {
-                continue;
-            };
-            let Seen {
-                metadata,
-                spec,
-                status,
-            } = seen;
-            let state = State {
-                at: jiff::Timestamp::now(),
-                name: metadata.name,
-                is_complete: status.observed_generation >= metadata.generation
-                    && [
-                        status.replicas,
-                        status.updated_replicas,
-                        status.available_replicas,
-                    ]
-                    .iter()
-                    .all(|count| *count == spec.replicas),
-            };
-            if sender.send(state).is_err() {
-                return;
-            }
-        }
-    });
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    receiver
+    stage.watch(path, state).await
+}
+
+fn state(seen: Seen) -> State {
+    let Seen {
+        metadata,
+        spec,
+        status,
+    } = seen;
+    let counts = [
+        status.replicas,
+        status.updated_replicas,
+        status.available_replicas,
+    ];
+    State {
+        at: jiff::Timestamp::now(),
+        name: metadata.name,
+        is_complete: status.observed_generation >= metadata.generation
+            && counts.iter().all(|count| *count == spec.replicas),
+    }
 }
 
 async fn next(states: &mut UnboundedReceiver<State>) -> State {

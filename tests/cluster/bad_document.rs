@@ -45,6 +45,13 @@ impl Good {
         self.refused(condition, reason, words).await;
     }
 
+    /// The same for a plaintext that is no document, once it is sealed.
+    async fn refuses_plain(&self, plain: String, words: &[&str]) {
+        let sealed = self.world.seal(&plain);
+        self.refuses(&sealed, "Decrypted", "InvalidDocument", words)
+            .await;
+    }
+
     async fn refused(&self, condition: &str, reason: &str, words: &[&str]) {
         let said = self.world.says("web", condition, reason).await;
         assert_ne!(said.status, "True", "{said:?}");
@@ -148,33 +155,28 @@ fn swap(text: &str, one: &str, two: &str) -> String {
 #[ignore = "needs a control plane: make test"]
 async fn k8s_c_unknown_fields_duplicate_keys_and_invalid_names_are_refused() {
     let good = Good::new().await;
-    let refuses = async |plain: String, words: &[&str]| {
-        let sealed = good.world.seal(&plain);
-        good.refuses(&sealed, "Decrypted", "InvalidDocument", words)
-            .await;
-    };
-    refuses(
+    good.refuses_plain(
         good.plain().replace("config:", "confg:"),
         &["confg", "config"],
     )
     .await;
-    refuses(
+    good.refuses_plain(
         good.plain()
             .replace("  settle: 0s", "  settle: 0s\n  onFailur: hold"),
         &["onFailur", "onFailure"],
     )
     .await;
-    refuses(
+    good.refuses_plain(
         good.plain().replace("  HOST: \"db\"", "  HO=ST: \"db\""),
         &["HO=ST"],
     )
     .await;
-    refuses(
+    good.refuses_plain(
         good.plain() + "deliver:\n- secret: Not_A_Name\n",
         &["Not_A_Name"],
     )
     .await;
-    refuses(
+    good.refuses_plain(
         good.plain().replace("  HOST: \"db\"", "  HOST: 0123"),
         &["HOST", "quote it"],
     )
@@ -213,17 +215,12 @@ async fn k8s_c_plaintext_where_ciphertext_must_be_is_refused_and_never_repeated(
 #[ignore = "needs a control plane: make test"]
 async fn k8s_c_values_that_no_variable_or_object_can_hold_are_refused() {
     let good = Good::new().await;
-    let refuses = async |plain: String, words: &[&str]| {
-        let sealed = good.world.seal(&plain);
-        good.refuses(&sealed, "Decrypted", "InvalidDocument", words)
-            .await;
-    };
-    refuses(
+    good.refuses_plain(
         good.plain().replace("\"other\"", "\"a\\0b\""),
         &["TOKEN", "NUL"],
     )
     .await;
-    refuses(
+    good.refuses_plain(
         good.plain()
             .replace("\"other\"", &format!("\"{}\"", "x".repeat(140_000))),
         &["TOKEN", "131071"],
@@ -233,7 +230,7 @@ async fn k8s_c_values_that_no_variable_or_object_can_hold_are_refused() {
     let big = "y".repeat(500_000);
     let many = good.plain().replace("\"other\"", &format!("\"{big}\""))
         + "deliver:\n- secret: web-secrets\n  type: kubernetes.io/tls\n  keys: {tls.crt: TOKEN, tls.key: TOKEN, ca.crt: TOKEN}\n";
-    refuses(many, &["web-secrets", "1048576"]).await;
+    good.refuses_plain(many, &["web-secrets", "1048576"]).await;
     good.recovers().await;
 }
 

@@ -91,6 +91,12 @@ async fn k8s_c_an_object_changes_only_when_its_readers_are_recorded_so_a_crash_b
 #[ignore = "needs a control plane: make test"]
 async fn k8s_c_a_template_that_somebody_else_edits_has_rolled_by_that_alone() {
     let (world, observer, _seald) = settled().await;
+    let has_rolled = async |times: usize, why: &str| {
+        world.rolled_out(WEB).await;
+        world.pass("web").await;
+        observer.quiet_for(QUIET).await;
+        assert_eq!(observer.restarts(&world.namespace, WEB), times, "{why}");
+    };
     let first = world.push(&Doc::web("2")).await;
     world.synced("web", first).await;
     world.rolled_out(WEB).await;
@@ -105,28 +111,14 @@ async fn k8s_c_a_template_that_somebody_else_edits_has_rolled_by_that_alone() {
         .cluster
         .merge::<Deployment>(&world.namespace, "web", edit)
         .await;
-    world.rolled_out(WEB).await;
-    world.pass("web").await;
-    observer.quiet_for(QUIET).await;
-    assert_eq!(
-        observer.restarts(&world.namespace, WEB),
-        2,
-        "the edit alone"
-    );
+    has_rolled(2, "the edit alone").await;
 
     // Back to the former template.
     world
         .cluster
         .kubectl_ok(&["-n", &world.namespace, "rollout", "undo", WEB])
         .await;
-    world.rolled_out(WEB).await;
-    world.pass("web").await;
-    observer.quiet_for(QUIET).await;
-    assert_eq!(
-        observer.restarts(&world.namespace, WEB),
-        3,
-        "the undo alone"
-    );
+    has_rolled(3, "the undo alone").await;
 
     // Somebody who knows nothing of the marker takes it away.
     let without = json!({"spec": {"template": {"metadata": {"annotations": {"sealctl.dev/content-hash.web": null}}}}});
@@ -134,14 +126,7 @@ async fn k8s_c_a_template_that_somebody_else_edits_has_rolled_by_that_alone() {
         .cluster
         .merge::<Deployment>(&world.namespace, "web", without)
         .await;
-    world.rolled_out(WEB).await;
-    world.pass("web").await;
-    observer.quiet_for(QUIET).await;
-    assert_eq!(
-        observer.restarts(&world.namespace, WEB),
-        4,
-        "taking the marker away alone"
-    );
+    has_rolled(4, "taking the marker away alone").await;
 
     let last = world.push(&Doc::web("3")).await;
     world.synced("web", last).await;
