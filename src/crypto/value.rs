@@ -18,6 +18,8 @@ use super::DataKey;
 use super::random::{self, NoRandomness};
 use crate::secret::Secret;
 
+/// From this length on, a plaintext is not copied with the tree that it is in.
+const LARGE: usize = 1 << 16;
 /// Length of the nonce that is written.
 const NONCE: usize = 32;
 /// What every encrypted value begins with.
@@ -211,7 +213,10 @@ impl Cipher {
             // The cipher is generic over the length at compile time; no writer with another is known.
             _ => return Err(ValueError::Damaged),
         }
-        let plain = Secret::new(buffer);
+        let mut plain = Secret::new(buffer);
+        if plain.len() >= LARGE {
+            plain = plain.shared();
+        }
         let kind = ValueType::from_word(parts.kind).ok_or(ValueError::UnknownType)?;
         Ok((plain, kind))
     }

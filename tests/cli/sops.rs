@@ -329,6 +329,8 @@ fn a_command_gets_the_values_and_its_end_is_passed_on() {
     let ran = sandbox.run(&["sops", "exec-env", "s.yaml", "echo \"$a\"; exit 5"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (5, "1\n"));
     let ran = sandbox.run(&["sops", "exec-env", "s.yaml", "kill -9 $$"]);
+    assert_eq!(ran.code, -1, "ended by a signal");
+    let ran = sandbox.run(&["sops", "exec-file", "s.yaml", "kill -9 $$"]);
     assert_eq!(ran.code, 255);
     let ran = sandbox.run(&["sops", "exec-file", "s.yaml", "cat {}; echo {} >&2"]);
     let ran = ran.ok();

@@ -43,6 +43,8 @@ What differs, each time to lose less:
         editor and throws the changes away
     edit with broken text returns to the editor and shows the error; what was typed stays. Without any
         input to read Enter from it ends; SOPS opens the editor for ever
+    the command of exec-env takes the place of sops, as with --same-process: no second process keeps the
+        values, and a command that a signal ends is seen as such (137 in a shell); SOPS exits with 255
     edit and exec-file work in memory (a memory file system) where there is one; what a killed call
         left there is removed by the next one, once its editor has ended, too
     groups delete refuses an index that is none and the last group; SOPS crashes, or writes a file

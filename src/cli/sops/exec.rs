@@ -68,11 +68,12 @@ pub(super) fn with_variables(call: &mut Call<'_>) -> Result<(), Failure> {
     // The command may run for long, and needs no key.
     drop(opened);
     become_user(call, &mut command)?;
-    if call.own.is_on("same-process") {
-        let error = command.exec();
-        return Err(Failure::generic(format!("/bin/sh: {error}")));
+    if in_background {
+        return detach(command);
     }
-    run(command, in_background)
+    // Takes the place of this process: nothing that was opened is left in memory beside it, signals and
+    // its end are its own, and one process less has to be started.
+    Err(no_shell(command.exec()))
 }
 
 /// The values of the first document as variables.
@@ -129,7 +130,10 @@ pub(super) fn with_file(call: &mut Call<'_>) -> Result<(), Failure> {
     let line = line.replace("{}", &handed.path.to_string_lossy());
     let mut command = shell(&OsString::from(line));
     become_user(call, &mut command)?;
-    run(command, in_background)
+    if in_background {
+        return detach(command);
+    }
+    child::outcome(child::run(command).map_err(no_shell)?)
 }
 
 /// The opened file under a name of its own, in memory where that is possible.
@@ -204,15 +208,16 @@ fn background(call: &Call<'_>, verb: &str) -> bool {
     is_on
 }
 
-fn run(mut command: Command, in_background: bool) -> Result<(), Failure> {
-    let cannot = |error: std::io::Error| Failure::generic(format!("/bin/sh: {error}"));
-    if in_background {
-        let none = || Stdio::null();
-        command.stdin(none()).stdout(none()).stderr(none());
-        command.spawn().map_err(cannot)?;
-        return Ok(());
-    }
-    child::outcome(child::run(command).map_err(cannot)?)
+/// Starts a command that nobody waits for.
+fn detach(mut command: Command) -> Result<(), Failure> {
+    let none = || Stdio::null();
+    command.stdin(none()).stdout(none()).stderr(none());
+    command.spawn().map(drop).map_err(no_shell)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
+fn no_shell(error: std::io::Error) -> Failure {
+    Failure::generic(format!("/bin/sh: {error}"))
 }
 
 /// The account of `--user`.

@@ -129,7 +129,7 @@ flags! {
     BACKGROUND = flag("background", Nothing, "do not wait for the command (deprecated)");
     PRISTINE = flag("pristine", Nothing, "give the command no variables but those of the file");
     USER = flag("user", Text, "run the command as this user");
-    SAME_PROCESS = flag("same-process", Nothing, "run the command in place of this process");
+    SAME_PROCESS = flag("same-process", Nothing, "as it is anyway: the command takes the place of this process");
     NO_FIFO = flag("no-fifo", Nothing, "hand over a regular file instead of a pipe with a name");
     FILE_NAME = flag("filename", Text, "name of the file that is handed over (default: tmp-file)");
 }
