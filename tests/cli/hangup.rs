@@ -35,6 +35,7 @@ impl Editing {
     /// `leader`.
     fn start(sandbox: &Sandbox, leader: &[&str], editor: &str) -> Self {
         let ready = sandbox.path("../ready");
+        let _ = fs::remove_file(&ready);
         let body = format!(
             "for f; do :; done\nready() {{ : >{}; }}\n{editor}",
             ready.display()
@@ -60,6 +61,15 @@ impl Editing {
         let child = command.spawn().unwrap();
         until("the editor is open", || ready.exists());
         Self { terminal, child }
+    }
+
+    /// Waits until the terminal has shown `word`.
+    fn shows(&self, word: &str) {
+        let (mut seen, mut buffer) = (String::new(), [0; 1024]);
+        while !seen.contains(word) {
+            let length = rustix::io::read(&self.terminal, &mut buffer).unwrap();
+            seen.push_str(&String::from_utf8_lossy(&buffer[..length]));
+        }
     }
 
     /// Closes the terminal.
@@ -113,22 +123,31 @@ fn an_editor_that_ends_with_the_terminal_leaves_the_old_file_and_nothing_in_clea
     }
 }
 
+/// The old file, and in memory alone the one text that has `word`, which is thrown away.
+fn keeps_what_was_typed(sandbox: &Sandbox, child: Child, word: &str) {
+    let before = sandbox.files();
+    ended(sandbox, child);
+    assert_eq!(sandbox.files(), before);
+    assert!(on_disk(sandbox).is_empty());
+    let kept = in_memory(sandbox);
+    let [kept] = kept.as_slice() else {
+        panic!("one text, not {kept:?}");
+    };
+    assert!(fs::read_to_string(kept).unwrap().contains(word));
+    fs::remove_dir_all(kept.parent().unwrap()).unwrap();
+}
+
 #[test]
 fn what_was_typed_before_the_terminal_went_is_kept_in_memory_alone() {
     for leader in LEADERS {
         let sandbox = sealed();
-        let before = sandbox.files();
         let body = "sed -i 's/: one/: two/' \"$f\"; ready; exec sleep 60";
         let editing = Editing::start(&sandbox, leader, body);
-        ended(&sandbox, editing.hang_up());
-        assert_eq!(sandbox.files(), before);
-        assert!(on_disk(&sandbox).is_empty());
-        let kept = in_memory(&sandbox);
-        let [kept] = kept.as_slice() else {
-            panic!("one text, not {kept:?}");
-        };
-        assert!(fs::read_to_string(kept).unwrap().contains("word: two"));
-        fs::remove_dir_all(kept.parent().unwrap()).unwrap();
+        keeps_what_was_typed(&sandbox, editing.hang_up(), "word: two");
+        let body = "sed -i 's/: one/: [broken/' \"$f\"; ready";
+        let editing = Editing::start(&sandbox, leader, body);
+        editing.shows("Press Enter");
+        keeps_what_was_typed(&sandbox, editing.hang_up(), "word: [broken");
     }
 }
 
