@@ -14,10 +14,10 @@ fn what_was_typed_is_sealed_and_the_rest_keeps_its_bytes() {
         "secrets:",
         "secrets:\n  # from the vault\n  API_KEY: oops   # new",
     );
-    sandbox
-        .run(&["encrypt"])
-        .ok()
-        .says(&["1 value sealed (API_KEY) for alice", "revision 4"]);
+    sandbox.run(&["encrypt"]).ok().says(&[
+        "1 value and 2 comments sealed (API_KEY) for alice",
+        "revision 4",
+    ]);
     let after = sandbox.read(DEV);
     assert!(!after.contains("oops") && !after.contains("vault"));
     for line in before

@@ -62,8 +62,6 @@ pub(super) fn with_variables(call: &mut Call<'_>) -> Result<(), Failure> {
     if call.own.is_on("pristine") {
         command.env_clear();
     }
-    // `Command` keeps copies that it does not wipe. Without it `--user` could not be had, and little would be won:
-    // the command itself, which lives as long as this process, shows the same to whoever may read its memory.
     command.envs(variables(&opened)?);
     // The command may run for long, and needs no key.
     drop(opened);
