@@ -24,6 +24,7 @@ use rustix::fs::Access;
 
 use self::lock::Lock;
 use crate::digest::Digest;
+use crate::name::of_path;
 use crate::secret::Secret;
 
 pub use scratch::{Scratch, ScratchPlaces};
@@ -41,7 +42,7 @@ pub const PUBLIC: u32 = 0o644;
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The operating system refused.
-    #[error("cannot {action} {}: {}", path.display(), reason(source))]
+    #[error("cannot {action} {}: {}", of_path(path), reason(source))]
     Io {
         /// What was tried, such as `read`.
         action: &'static str,
@@ -52,7 +53,7 @@ pub enum FileError {
         source: io::Error,
     },
     /// More bytes than the caller takes.
-    #[error("{} is larger than {limit} bytes", path.display())]
+    #[error("{} is larger than {limit} bytes", of_path(path))]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -60,13 +61,13 @@ pub enum FileError {
         limit: u64,
     },
     /// Somebody else wrote the file after it was read.
-    #[error("{} was changed by another program meanwhile", path.display())]
+    #[error("{} was changed by another program meanwhile", of_path(path))]
     Changed {
         /// The file.
         path: PathBuf,
     },
     /// The file cannot be replaced without losing something.
-    #[error("cannot replace {}: {why}", path.display())]
+    #[error("cannot replace {}: {why}", of_path(path))]
     Irreplaceable {
         /// The file.
         path: PathBuf,

@@ -3,6 +3,8 @@
 //! Each type is built by `FromStr` with the rule of Kubernetes (or of this project) and its limit.
 //! A raw `String` never crosses a module edge as a name. Nothing here knows what a name stands for.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt;
 use std::str::FromStr;
 
@@ -136,9 +138,42 @@ fn is_key_name(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
+/// `text` with its control characters escaped: what a hostile file or its name holds shall not end a line of
+/// an error and begin one of its own.
+#[must_use]
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut line = String::with_capacity(text.len() + 8);
+    for each in text.chars() {
+        if each.is_control() {
+            line.extend(each.escape_default());
+        } else {
+            line.push(each);
+        }
+    }
+    Cow::Owned(line)
+}
+
+/// How a message calls the file at `path`, always on one line.
+#[must_use]
+pub fn of_path(path: impl AsRef<OsStr>) -> String {
+    one_line(&path.as_ref().to_string_lossy()).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_with_line_breaks_stays_on_one_line() {
+        assert_eq!(
+            of_path("a\nerror: b\u{1b}[2J\r.yaml"),
+            "a\\nerror: b\\u{1b}[2J\\r.yaml"
+        );
+        assert_eq!(of_path("plain 'ä.yaml"), "plain 'ä.yaml");
+    }
 
     #[test]
     fn labels_follow_rfc_1123() {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::name::one_line;
 use crate::secret::Secret;
 
 /// A place in a file, both counted from 1. `0` where a tree was not read from text.
@@ -109,27 +110,13 @@ impl fmt::Display for Path {
                     if place > 0 {
                         formatter.write_str(".")?;
                     }
-                    one_line(key, formatter)?;
+                    formatter.write_str(&one_line(key))?;
                 }
                 Step::Index(index) => write!(formatter, "[{index}]")?,
             }
         }
         Ok(())
     }
-}
-
-/// Writes `key` with its control characters escaped.
-fn one_line(key: &str, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for part in key.split_inclusive(char::is_control) {
-        match part.chars().next_back().filter(|last| last.is_control()) {
-            Some(last) => {
-                formatter.write_str(part.strip_suffix(last).unwrap_or(part))?;
-                write!(formatter, "{}", last.escape_default())?;
-            }
-            None => formatter.write_str(part)?,
-        }
-    }
-    Ok(())
 }
 
 /// A map: entries and comments in file order. Duplicate keys were refused by the reader.

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::file::{self, FileError};
 use crate::format::Format;
+use crate::name::of_path;
 use crate::sops::config::{Config, ConfigError, CreationRule};
 
 /// Name of the file.
@@ -60,7 +61,7 @@ impl Configuration {
                 let found = folder.join(MISTAKE);
                 warn(&format!(
                     "{} is not read; the configuration has to be called {NAME}",
-                    found.display()
+                    of_path(found)
                 ));
             }
         }
@@ -155,5 +156,5 @@ pub(crate) fn go_words(shown: &OsStr, error: &FileError) -> String {
     } else {
         "open"
     };
-    format!("{verb} {}: {reason}", shown.display())
+    format!("{verb} {}: {reason}", of_path(shown))
 }

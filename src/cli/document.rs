@@ -15,6 +15,7 @@ use crate::crypto::DataKey;
 use crate::env::{Delivery, Finding, Form, Place, Severity, check};
 use crate::file::{self, Original};
 use crate::format::Format;
+use crate::name::of_path;
 use crate::secret::Secret;
 use crate::sops::{KeyError, METADATA_KEY, Opened, ReadError, Sealed};
 use crate::trust::{self, Verdict};
@@ -91,7 +92,7 @@ impl Source {
         });
         match home {
             Some((project, document)) => Self::of(&project, &document),
-            None => Self::load(path, path.display().to_string(), LONGEST_OTHER, None),
+            None => Self::load(path, of_path(path), LONGEST_OTHER, None),
         }
     }
 

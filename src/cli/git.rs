@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::file;
 use crate::secret::Secret;
 
 /// What `git` prints for `arguments` in `folder`, or `None` when it fails. The result may be an old
@@ -27,6 +28,15 @@ fn line(folder: &Path, arguments: &[&str]) -> Option<String> {
     let text = output(folder, arguments)?;
     let line = text.expose_text()?.trim().to_owned();
     (!line.is_empty()).then_some(line)
+}
+
+/// Whether `folder` lies in a repository.
+pub(crate) fn holds(folder: &Path) -> bool {
+    let folder = file::canonical(folder);
+    folder.is_ok_and(|folder| {
+        let mut above = folder.ancestors();
+        above.any(|folder| file::kind(&folder.join(".git")).is_some())
+    })
 }
 
 /// The mail address that commits are made with.

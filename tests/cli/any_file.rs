@@ -101,6 +101,49 @@ fn a_value_typed_into_a_sealed_file_of_any_format_is_sealed() {
 }
 
 #[test]
+fn git_is_named_only_where_the_file_lies_in_a_repository() {
+    let sandbox = Sandbox::empty();
+    let alice = recipient("alice");
+    for (name, is_named) in [("one.env", false), ("two.env", true)] {
+        sandbox.write(name, "A=1\n");
+        let run = sandbox.run(&["encrypt", "-r", &alice, name]).ok();
+        assert_eq!(run.stderr.contains("git add"), is_named, "{name}");
+        sandbox.write(".git/HEAD", "ref: refs/heads/main\n");
+    }
+}
+
+#[test]
+fn a_folder_is_refused_with_what_to_type_instead() {
+    let sandbox = Sandbox::empty();
+    sandbox.write("conf/a.yaml", "a: 1\n");
+    let words = ["conf/ is a folder", "sealctl encrypt conf/*.yaml"];
+    sandbox.refuses(&["encrypt", "-r", &recipient("alice"), "conf/"], 2, &words);
+}
+
+#[test]
+fn a_file_name_cannot_forge_a_line_of_an_error() {
+    let sandbox = Sandbox::empty();
+    let name = "a\nforged: all is well\u{1b}[2J.yaml";
+    sandbox.write(name, "a: [\n");
+    let calls: [&[&str]; 4] = [
+        &["sops", "decrypt", name],
+        &["sops", "encrypt", "--age", &recipient("alice"), name],
+        &["encrypt", "-r", &recipient("alice"), name],
+        &["decrypt", "absent\nforged: all is well"],
+    ];
+    for call in calls {
+        let run = sandbox.run(call);
+        assert!(run.code != 0, "{call:?}");
+        assert!(
+            !run.stderr.contains("\nforged") && !run.stderr.contains('\u{1b}'),
+            "{}",
+            run.stderr
+        );
+        assert!(run.stderr.contains("\\nforged"), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn a_comment_that_stands_in_clear_in_a_sealed_file_is_sealed() {
     let sandbox = Sandbox::empty();
     sandbox.write("a.yaml", "a: 1\nb:\n    - x\n    - z\n");

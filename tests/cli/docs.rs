@@ -35,6 +35,8 @@ fn documents() -> Vec<(PathBuf, String)> {
 fn every_console_block_without_a_cluster_does_what_it_says() {
     for (path, text) in documents() {
         let folder = tempfile::tempdir().unwrap();
+        // Readers keep their files in a repository, and are told what to do next there.
+        fs::create_dir(folder.path().join(".git")).unwrap();
         let setting = setting(folder.path());
         for block in blocks(&text).iter().filter(|block| block.kind == "console") {
             setting

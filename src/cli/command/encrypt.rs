@@ -5,11 +5,13 @@
 
 mod changes;
 mod other;
+mod said;
 
 use std::path::PathBuf;
 
 use clap::Args;
 
+use self::said::{listed, refuse_folder, warn_of_altered, warn_of_lost};
 use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::keys::Keys;
@@ -17,14 +19,14 @@ use crate::cli::mask::Mask;
 use crate::cli::project::Project;
 use crate::cli::readers::{self, Reader};
 use crate::cli::ui::asker::Terminal;
-use crate::cli::{Outcome, Session, store};
+use crate::cli::{Outcome, Session, git, store};
 use crate::clock::{Clock as _, SystemClock};
 use crate::crypto::value::is_encrypted;
 use crate::crypto::{Asking, DataKey, KeyKind, Recipient};
 use crate::format::Format;
 use crate::secret::Secret;
-use crate::sops::{self, Draft, Edit, Partly, Sealed};
-use crate::tree::{Map, Node, Path as TreePath, Position};
+use crate::sops::{self, Edit, Partly, Sealed};
+use crate::tree::{Map, Node, Path as TreePath};
 use crate::trust::{self, Change, Verdict};
 
 /// Seal files in place
@@ -66,32 +68,6 @@ struct Sealing {
     readers: String,
 }
 
-impl Sealing {
-    /// What became of it, or would if it were no trial.
-    fn what(&self, is_trial: bool) -> String {
-        let would = if is_trial { "would be " } else { "" };
-        let names = listed(&self.names);
-        let values = match self.names.len() {
-            0 => None,
-            1 => Some("1 value".to_owned()),
-            count => Some(format!("{count} values")),
-        };
-        let comments = match self.comments {
-            0 => None,
-            1 => Some("1 comment".to_owned()),
-            count => Some(format!("{count} comments")),
-        };
-        match (values, comments) {
-            (None, None) => format!("{would}sealed again"),
-            (Some(values), None) => format!("{values} {would}sealed ({names})"),
-            (None, Some(comments)) => format!("{comments} {would}sealed"),
-            (Some(values), Some(comments)) => {
-                format!("{values} and {comments} {would}sealed ({names})")
-            }
-        }
-    }
-}
-
 /// `encrypt`.
 pub(crate) fn run(session: &mut Session, args: &EncryptArgs) -> Result<Outcome, CommandError> {
     let given = recipients(&args.recipient)?;
@@ -100,6 +76,7 @@ pub(crate) fn run(session: &mut Session, args: &EncryptArgs) -> Result<Outcome, 
         files => files
             .iter()
             .map(|path| {
+                refuse_folder(path)?;
                 let source = Source::at(session, path)?;
                 Ok(source.declared_as(args.input_type))
             })
@@ -128,7 +105,13 @@ pub(crate) fn run(session: &mut Session, args: &EncryptArgs) -> Result<Outcome, 
             outcome = Outcome::Done;
         }
     }
-    if outcome == Outcome::Done && !args.stdout {
+    let paths = sealings.iter().filter_map(|one| one.source.path());
+    let in_git = || {
+        paths
+            .clone()
+            .any(|path| path.parent().is_some_and(git::holds))
+    };
+    if outcome == Outcome::Done && !args.stdout && in_git() {
         session.ui.next("git add -A && git commit");
     }
     if sealings.is_empty() {
@@ -339,21 +322,6 @@ fn again(
     })
 }
 
-/// Says where comments stand that are ciphertext and do not decrypt: nobody knows what they were.
-fn warn_of_altered(
-    session: &Session,
-    source: &Source,
-    clear: &[Position],
-    undecrypted: &[Position],
-) {
-    let altered = undecrypted.iter().find(|place| !clear.contains(place));
-    if let Some(Position { line, .. }) = altered {
-        let shown = &source.shown;
-        let what = format!("{shown}:{line}  the ciphertext of a comment was altered or moved");
-        session.ui.warn(&what);
-    }
-}
-
 /// Whether the seal fits the file once the values that were typed into it are taken out, or empty again,
 /// as it does when nothing else was touched.
 fn fits_without_typed(sealed: &Sealed, partly: &Partly, key: &DataKey) -> bool {
@@ -402,20 +370,6 @@ fn renew(
     Ok(draft.sealed)
 }
 
-/// Says how many comments the file that is about to be written has lost.
-fn warn_of_lost(session: &Session, source: &Source, draft: &Draft) {
-    let shown = &source.shown;
-    match draft.lost_comments {
-        0 => {}
-        1 => session
-            .ui
-            .warn(&format!("a comment of {shown} is lost where it stands")),
-        count => session.ui.warn(&format!(
-            "{count} comments of {shown} are lost where they stand"
-        )),
-    }
-}
-
 fn report(session: &Session, sealing: &Sealing) -> Result<Outcome, CommandError> {
     let shown = &sealing.source.shown;
     let Some(sealed) = &sealing.sealed else {
@@ -435,15 +389,6 @@ fn report(session: &Session, sealing: &Sealing) -> Result<Outcome, CommandError>
         .ui
         .done(&format!("{shown}: {what} for {readers}{counter}"));
     Ok(Outcome::Done)
-}
-
-/// The names of what was sealed, cut where nobody would read on.
-fn listed(names: &[String]) -> String {
-    const MOST: usize = 8;
-    match names.get(..MOST) {
-        Some(first) if names.len() > MOST => format!("{}, …", first.join(", ")),
-        _ => names.join(", "),
-    }
 }
 
 fn last_key(path: &TreePath) -> String {

@@ -11,6 +11,7 @@ use crate::cli::environ::Environ;
 use crate::cli::ui::Ui;
 use crate::file;
 use crate::format::{Format, Layout};
+use crate::name::of_path;
 use crate::secret::Secret;
 
 pub(super) use crate::cli::configuration::{LONGEST, absolute};
@@ -160,7 +161,7 @@ impl<'a> Call<'a> {
             .iter()
             .find(|word| word.to_string_lossy().starts_with('-'))
         {
-            let flag = flag.display();
+            let flag = of_path(flag);
             self.warn(&format!(
                 "\"{flag}\" stands behind the first of them and is not read as a flag"
             ));
@@ -190,13 +191,13 @@ impl<'a> Call<'a> {
             };
             let text = format!(
                 "Error: cannot add or remove keys on non-existent file \"{}\", {instead}.",
-                file.display()
+                of_path(file)
             );
             return Failure::new(Exit::KeysOfNothing, text);
         }
         let text = format!(
             "Error: cannot operate on non-existent file \"{}\"",
-            file.display()
+            of_path(file)
         );
         Failure::new(Exit::NoFile, text)
     }
@@ -306,7 +307,7 @@ fn refuse_mistyped(call: &Call<'_>, file: &Path) -> Result<(), Failure> {
     match meant.filter(|_| !exists(file)) {
         Some(name) => Err(Failure::generic(format!(
             "\"{}\" is neither a command nor a file; did you mean {name}? (sops edit makes a new file)",
-            word.display()
+            of_path(word)
         ))),
         None => Ok(()),
     }

@@ -14,6 +14,7 @@ use super::{child, encrypt, open, output};
 use crate::cli::editor::{self, NoEditor};
 use crate::file::{self, Scratch};
 use crate::format::{self, Format};
+use crate::name::of_path;
 use crate::secret::Secret;
 use crate::sops::{Draft, Sealed};
 
@@ -118,7 +119,7 @@ impl Buffer {
         let places = call.environ.scratch_places();
         let cannot = |error: file::FileError| Failure::generic(error.to_string());
         for left in places.sweep(LABEL) {
-            let left = left.display();
+            let left = of_path(left);
             call.ui.status(&format!(
                 "{left}, left behind by a call that was killed, is removed"
             ));
@@ -200,9 +201,9 @@ impl Buffer {
             let said = match error.kind() {
                 std::io::ErrorKind::NotFound => format!(
                     "exec: \"{}\": executable file not found in $PATH",
-                    program.display()
+                    of_path(program)
                 ),
-                kind => format!("{}: {kind}", program.display()),
+                kind => format!("{}: {kind}", of_path(program)),
             };
             Failure::new(Exit::Editor, format!("Could not run editor: {said}"))
         })?;
@@ -221,7 +222,7 @@ impl Buffer {
         self.scratch.set_aside();
         failure.and_said(&format!(
             "What was typed is kept in {}",
-            self.path.display()
+            of_path(&self.path)
         ))
     }
 

@@ -10,6 +10,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::crypto::DataKey;
 use crate::crypto::mac::Coverage;
 use crate::format::{Fault, Format, SyntaxError};
+use crate::name::of_path;
 use crate::secret::Secret;
 use crate::sops::{
     ChangeError, Draft, Edit, EditError, GroupOutcome, MacFault, OpenError, Opened, ReadError,
@@ -59,7 +60,7 @@ pub(super) fn read(format: Format, text: &Secret, shown: &Path) -> Result<Sealed
 
 /// Why a file is no sealed one.
 pub(super) fn not_sealed(error: &ReadError, shown: &Path) -> String {
-    let shown = shown.display();
+    let shown = of_path(shown);
     match error {
         ReadError::NotSealed => "sops metadata not found".to_owned(),
         ReadError::MetadataNotAMap { .. } => "Found sops entry that is not a mapping".to_owned(),
@@ -81,7 +82,7 @@ pub(super) fn open(
     let key = unlock::data_key(call, &sealed)?;
     let opened = open_with(sealed, &key, policy, shown)?;
     if let Some(lines) = open_comments(&opened) {
-        let shown = shown.display();
+        let shown = of_path(shown);
         call.warn(&format!(
             "Found possibly unencrypted comment in file. {shown}, {lines}: typed in or altered after sealing, or not sealed at all; comments are not authenticated"
         ));
@@ -106,7 +107,7 @@ fn open_comments(opened: &Opened) -> Option<String> {
 
 /// Says how many comments of a file that is about to be written are lost.
 pub(super) fn warn_of_lost(call: &Call<'_>, draft: &Draft, shown: &Path) {
-    let shown = shown.display();
+    let shown = of_path(shown);
     match draft.lost_comments {
         0 => {}
         1 => call.warn(&format!("a comment of {shown} is lost where it stands")),
@@ -141,7 +142,7 @@ pub(super) fn open_with(
 }
 
 fn not_opened(error: &OpenError, shown: &Path) -> Failure {
-    let file = shown.display();
+    let file = of_path(shown);
     match error {
         OpenError::Value { .. } => {
             let text = format!("Error decrypting tree: {file}: {error}");
@@ -228,7 +229,7 @@ fn converted(plain: &Secret, stores: &Stores, shown: &Path) -> Result<(Format, S
 
 /// A plaintext file that is not valid. What SOPS notices only after reading has codes of its own.
 fn unreadable(error: &ReadError, shown: &Path) -> Failure {
-    let shown_error = format!("{}: {error}", shown.display());
+    let shown_error = format!("{}: {error}", of_path(shown));
     if let ReadError::Syntax(error) = error {
         match error.fault {
             Fault::KeyNotText | Fault::TooLarge => {
@@ -257,7 +258,7 @@ fn not_made(error: &SealError, shown: &Path) -> Failure {
         }
         SealError::SealedAlready { .. } => Failure::new(
             Exit::Emit,
-            format!("Could not marshal tree: {}: {error}", shown.display()),
+            format!("Could not marshal tree: {}: {error}", of_path(shown)),
         ),
         SealError::NoRecipient => {
             Failure::generic("Could not generate data key: [empty key group provided]")
@@ -272,7 +273,7 @@ fn not_made(error: &SealError, shown: &Path) -> Failure {
         SealError::Randomness(_) => Failure::generic(error.to_string()),
         SealError::Unfaithful => Failure::new(
             Exit::Encrypt,
-            format!("Error encrypting tree: {}: {error}", shown.display()),
+            format!("Error encrypting tree: {}: {error}", of_path(shown)),
         ),
     }
 }
@@ -324,7 +325,7 @@ pub(super) fn change(opened: &Opened, edit: Edit, shown: &Path) -> Result<Draft,
             Failure::new(Exit::Emit, format!("Could not marshal tree: {error}"))
         }
         ChangeError::Edit(error) => {
-            Failure::new(Exit::SetPath, format!("{}: {error}", shown.display()))
+            Failure::new(Exit::SetPath, format!("{}: {error}", of_path(shown)))
         }
     })
 }

@@ -14,6 +14,7 @@ use super::failure::{Exit, Failure};
 use super::{child, output};
 use crate::file::{self, FileError, Scratch};
 use crate::format::Format;
+use crate::name::of_path;
 use crate::secret::Secret;
 use crate::sops::Opened;
 use crate::tree::{Kind, MapItem, Node};
@@ -159,7 +160,7 @@ impl HandedOver {
         {
             return Err(Failure::generic(format!(
                 "open {}: no such file or directory",
-                path.display()
+                of_path(path)
             )));
         }
         if call.own.is_on("no-fifo") {

@@ -11,6 +11,7 @@ use crate::cli::configuration::Configuration;
 use crate::cli::recipients;
 use crate::file::{self, Kind};
 use crate::format::Format;
+use crate::name::of_path;
 use crate::sops::Sealed;
 use crate::sops::config::MasterKey;
 
@@ -47,7 +48,7 @@ pub(super) fn updatekeys(call: &mut Call<'_>) -> Result<(), Failure> {
 }
 
 fn update(call: &mut Call<'_>, settings: &Configuration, file: &Path) -> Result<(), Failure> {
-    let shown = file.display();
+    let shown = of_path(file);
     match file::kind(file) {
         None => {
             let error = file::canonical(file).err();

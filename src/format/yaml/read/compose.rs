@@ -63,9 +63,16 @@ impl<'a> Composer<'a> {
     }
 
     fn explicit_document(&mut self) -> Result<Id, SyntaxError> {
+        let mut has_version = false;
         while self.peek()? == Sort::Directive {
             self.special = true;
-            self.take();
+            let start = self.take().map(|token| token.start).unwrap_or_default();
+            let names_version = self.scan.text[start.at..].starts_with("%YAML");
+            if has_version && names_version {
+                let what = "a document has a second %YAML directive";
+                return Err(self.scan.malformed_at(start, what));
+            }
+            has_version |= names_version;
         }
         if self.peek()? != Sort::DocumentStart {
             return Err(self.scan.malformed("a --- is missing behind a directive"));

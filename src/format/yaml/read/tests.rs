@@ -237,3 +237,11 @@ fn many_comments_on_lines_without_line_feeds_take_linear_time() {
     let text = format!("a: 1\r{}", "# c\r".repeat(100_000));
     assert!(parse_sops(&Secret::from_text(&text)).is_ok());
 }
+
+#[test]
+fn a_document_has_one_version() {
+    let read = |text: &str| parse_sops(&Secret::from_text(text));
+    let wrong = read("%YAML 1.1\n%YAML 1.1\n---\na: 1\n").unwrap_err();
+    assert_eq!(wrong.position.line, 2);
+    read("%YAML 1.1\n---\na: 1\n...\n%YAML 1.1\n---\nb: 1\n").unwrap();
+}
