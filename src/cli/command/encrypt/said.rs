@@ -34,12 +34,19 @@ impl Sealing {
     pub(super) fn what(&self, is_trial: bool) -> String {
         let would = if is_trial { "would be " } else { "" };
         let names = listed(&self.names);
-        match (self.names.len(), self.comments) {
+        let counted = |count: usize, what: &str| match count {
+            1 => format!("1 {what}"),
+            count => format!("{count} {what}s"),
+        };
+        let (values, comments) = (self.names.len(), self.comments);
+        match (values, comments) {
             (0, 0) => format!("{would}sealed again"),
-            (0, 1) => format!("1 comment {would}sealed"),
-            (0, count) => format!("{count} comments {would}sealed"),
-            (1, _) => format!("1 value {would}sealed ({names})"),
-            (count, _) => format!("{count} values {would}sealed ({names})"),
+            (0, _) => format!("{} {would}sealed", counted(comments, "comment")),
+            (_, 0) => format!("{} {would}sealed ({names})", counted(values, "value")),
+            _ => {
+                let (values, comments) = (counted(values, "value"), counted(comments, "comment"));
+                format!("{values} and {comments} {would}sealed ({names})")
+            }
         }
     }
 }
