@@ -208,6 +208,11 @@ fn read_into(
 /// As [`read`].
 pub fn read_original(path: &Path, limit: u64) -> Result<Original, FileError> {
     let path = fs::canonicalize(path).map_err(FileError::io("read", path))?;
+    let metadata = fs::metadata(&path).map_err(FileError::io("read", &path))?;
+    if !metadata.is_file() && !metadata.is_dir() {
+        let why = "it is no regular file, and could not be read a second time";
+        return Err(FileError::irreplaceable(&path, why));
+    }
     let content = read(&path, limit)?.shared();
     Ok(Original { path, content })
 }

@@ -16,14 +16,17 @@ fn is_ciphertext(leaf: &Leaf) -> bool {
     leaf.kind == Kind::Text && leaf.text.expose_text().is_some_and(value::is_encrypted)
 }
 
-/// Whether `text` can be a comment in `format`. In INI one comment has several lines; elsewhere it stands
-/// behind a `#` and must not end the line.
+/// Whether `text` can be a comment in `format`: one that would end its line, and so bring in lines of its
+/// own, cannot. In INI one comment has several lines, and YAML has more line breaks, and no control
+/// characters.
 fn is_comment_text(format: Format, text: &Secret) -> bool {
-    let breaks = |each: char| each.is_control() && each != '\t';
-    let lines = |each: char| breaks(each) && each != '\n';
     text.expose_text().is_some_and(|text| match format {
-        Format::Ini => !text.contains(lines),
-        _ => !text.contains(breaks),
+        Format::Ini => !text.contains('\r'),
+        Format::Yaml => {
+            let is_special = |each: char| matches!(each, '\u{2028}' | '\u{2029}');
+            !text.contains(|each: char| (each.is_control() && each != '\t') || is_special(each))
+        }
+        _ => !text.contains('\n'),
     })
 }
 

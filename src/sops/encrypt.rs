@@ -218,6 +218,10 @@ impl<'a> Encrypt<'a> {
         now: Timestamp,
     ) -> Result<Intent, SealError> {
         walk(documents, rule, &mut self)?;
+        // What went with a value in the tree may stay in the text behind what takes its place.
+        for former in self.former.comments.values().flatten() {
+            self.comments.add(&former.ciphertext, &former.text);
+        }
         let last_modified = rfc3339(now);
         let digest = self.mac.finish();
         let mac = self

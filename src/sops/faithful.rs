@@ -51,15 +51,17 @@ impl Intent {
     /// came to stand elsewhere are sealed for there.
     pub(super) fn confirm(&self, again: Source, key: DataKey) -> Result<Draft, SealError> {
         let mut sealed = self.checked(again)?;
-        if let Some(text) = placed(&mut sealed, &key, &self.comments)? {
-            sealed = self.checked(sealed.again(&text)?)?;
-            if placed(&mut sealed, &key, &self.comments)?.is_some() {
+        let mut comments_now = placed(&mut sealed, &key, &self.comments)?;
+        if let Some(text) = &comments_now.text {
+            sealed = self.checked(sealed.again(text)?)?;
+            comments_now = placed(&mut sealed, &key, &self.comments)?;
+            if comments_now.text.is_some() {
                 return Err(SealError::Unfaithful);
             }
         }
         let found = comments(&sealed.documents, &says_something);
         Ok(Draft {
-            lost_comments: self.count.saturating_sub(found),
+            lost_comments: self.count.saturating_sub(found) + comments_now.stranded,
             sealed,
             key,
         })

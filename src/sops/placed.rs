@@ -33,16 +33,26 @@ fn number(ciphertext: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// The text of `sealed` with each comment sealed for where it is read; `None` when each of them is.
+/// How the comments of a text stand.
+#[derive(Default)]
+pub(super) struct Placed {
+    /// The text with each comment sealed for where it is read; `None` when each of them is.
+    pub(super) text: Option<Secret>,
+    /// Sealed comments that are read where the rule wants none: nobody decrypts them there, and in clear
+    /// they may not stand.
+    pub(super) stranded: usize,
+}
+
+/// Looks at the comments of `sealed`, which were sealed as `comments`.
 ///
 /// Only in YAML does it depend on the lines around a comment where it belongs.
 pub(super) fn placed(
     sealed: &mut Sealed,
     key: &DataKey,
     comments: &SealedComments,
-) -> Result<Option<Secret>, NoRandomness> {
-    if sealed.format != Format::Yaml || comments.0.is_empty() {
-        return Ok(None);
+) -> Result<Placed, NoRandomness> {
+    if sealed.format != Format::Yaml {
+        return Ok(Placed::default());
     }
     let source = sealed.text.clone();
     let mut placing = Placing {
@@ -52,12 +62,17 @@ pub(super) fn placed(
         by_number: None,
         splice: Splice::default(),
         changed: false,
+        stranded: 0,
     };
     walk(&mut sealed.documents, &sealed.metadata.rule, &mut placing)?;
     let Placing {
-        splice, changed, ..
+        splice,
+        changed,
+        stranded,
+        ..
     } = placing;
-    Ok(changed.then(|| splice.apply(source.expose())))
+    let text = changed.then(|| splice.apply(source.expose()));
+    Ok(Placed { text, stranded })
 }
 
 struct Placing<'a> {
@@ -68,15 +83,12 @@ struct Placing<'a> {
     by_number: Option<HashMap<u64, &'a Secret>>,
     splice: Splice<'static>,
     changed: bool,
+    stranded: usize,
 }
 
 impl Placing<'_> {
-    /// What `text` has to become under `aad`, if it cannot stay.
-    fn anew(&mut self, text: &Secret, aad: &str) -> Result<Option<Secret>, NoRandomness> {
-        let decrypts = |text: &str| self.cipher.decrypt(text, aad).is_ok();
-        if text.is_empty() || text.expose_text().is_some_and(decrypts) {
-            return Ok(None);
-        }
+    /// What was sealed as `ciphertext`, if it is one of the comments.
+    fn sealed_as(&mut self, ciphertext: &Secret) -> Option<&Secret> {
         let comments = self.comments;
         let by_number = self.by_number.get_or_insert_with(|| {
             comments
@@ -85,10 +97,22 @@ impl Placing<'_> {
                 .map(|(number, of)| (*number, of))
                 .collect()
         });
-        let plain = by_number
-            .get(&number(text.expose()))
-            .copied()
-            .unwrap_or(text);
+        by_number.get(&number(ciphertext.expose())).copied()
+    }
+
+    /// What `text` has to become under `aad`, if it cannot stay.
+    fn anew(&mut self, text: &Secret, aad: &str) -> Result<Option<Secret>, NoRandomness> {
+        let decrypts = |text: &str| self.cipher.decrypt(text, aad).is_ok();
+        if text.is_empty() || text.expose_text().is_some_and(decrypts) {
+            return Ok(None);
+        }
+        let is_ciphertext = text.expose_text().is_some_and(value::is_encrypted);
+        let plain = match self.sealed_as(text) {
+            Some(plain) => plain.clone(),
+            // Of an unknown key, or altered: sealed once more, it would be lost for those who can read it.
+            None if is_ciphertext => return Ok(None),
+            None => text.clone(),
+        };
         let ciphertext = self
             .cipher
             .encrypt(plain.expose(), aad, ValueType::Comment)?;
@@ -128,9 +152,10 @@ impl Visitor for Placing<'_> {
         comment: &mut Comment,
         place: &Place<'_>,
     ) -> Result<Option<Secret>, NoRandomness> {
-        if place.selected
-            && let Some(anew) = self.anew(&comment.text, place.comment_aad())?
-        {
+        if !place.selected {
+            let is_stranded = self.sealed_as(&comment.text).is_some();
+            self.stranded += usize::from(is_stranded);
+        } else if let Some(anew) = self.anew(&comment.text, place.comment_aad())? {
             self.put(comment.span, ["#", ""], &anew);
         }
         Ok(None)

@@ -248,11 +248,14 @@ pub(super) fn renewed_block(
     Ok(NewText::Fields(block::without_places(fields)))
 }
 
-/// The lines of a YAML block as they stand in the file, each with a plain line feed.
+/// The lines of a YAML block as they stand in the file, each with a plain line feed. None that are indented:
+/// they would not fit below other lines.
 fn block_lines(sealed: &Sealed) -> Option<Secret> {
     let source = sealed.text.expose_text()?;
     let tree::Span { start, end } = sealed.block.span()?;
-    if sealed.format != Format::Yaml || sealed.documents.first()?.layout != tree::Layout::Block {
+    let document = sealed.documents.first()?;
+    let is_at_margin = document.layout == tree::Layout::Block && document.position.column <= 1;
+    if sealed.format != Format::Yaml || !is_at_margin {
         return None;
     }
     let start = source[..start].rfind('\n').map_or(0, |place| place + 1);

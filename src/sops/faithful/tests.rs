@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::crypto::Identity;
 use crate::format::{self, Format};
 use crate::secret::Secret;
-use crate::sops::{self, Draft, Opened, Readers, Sealed, Terms};
+use crate::sops::{self, Draft, Opened, Readers, Rule, Sealed, Terms};
 use crate::tree::Map;
 
 use super::comments;
@@ -186,6 +186,37 @@ fn a_comment_that_cannot_be_read_again_is_counted() {
     let (draft, _) = sealed(Format::Yaml, plain);
     assert_eq!(draft.lost_comments, 1);
     keeps_comments(Format::Yaml, plain);
+}
+
+#[test]
+fn a_comment_that_is_read_again_where_none_is_sealed_counts_as_lost() {
+    let plain = "k:\n  u_unencrypted:\n    a: 1\n  # hush\n";
+    let (draft, _) = sealed(Format::Yaml, plain);
+    assert_eq!(draft.lost_comments, 1);
+}
+
+#[test]
+fn a_comment_in_clear_is_sealed_where_it_is_read_again_among_sealed_values() {
+    let readers = Readers::one_group(&[Identity::generate().recipient()]);
+    let plain = Secret::from_text("k:\n  s_enc:\n    - x\n  # hush\n");
+    let terms = Terms {
+        rule: Rule::named("encrypted_suffix", "_enc").unwrap().unwrap(),
+        ..Terms::default()
+    };
+    let draft = sops::seal_for(Format::Yaml, &plain, &readers, &terms, now()).unwrap();
+    let opened = draft.sealed.open(&draft.key).unwrap();
+    assert_eq!(opened.plain_comments(), []);
+    assert_eq!(opened.text(), plain);
+}
+
+#[test]
+fn a_comment_of_a_flat_format_may_hold_control_characters() {
+    for character in ['\u{1b}', '\u{7f}', '\u{b}', '\u{85}', '\u{2028}'] {
+        for format in [Format::Dotenv, Format::Ini] {
+            keeps_comments(format, &format!("# hush{character}\nk=v\n"));
+        }
+    }
+    keeps_comments(Format::Dotenv, "# hush\r\nk=v\n");
 }
 
 proptest! {

@@ -138,3 +138,24 @@ fn what_loses_its_last_entry_keeps_its_comments_and_opens_again() {
         opened(&second.rotate(&readers, now()).unwrap());
     }
 }
+
+#[test]
+fn a_comment_behind_a_value_that_is_replaced_opens_again() {
+    for plain in [
+        "k0: {a: 1} # hush\nz: 1\n",
+        "k0: {} # hush\nz: 1\n",
+        "k0: [] # hush\nz: 1\n",
+        "k0: [1, 2] # hush\n",
+    ] {
+        let (opened, readers) = sealed(plain);
+        let edit = Edit::Put {
+            path: Path::of(["k0"]),
+            value: crate::sops::block::text_node("new"),
+        };
+        let changed = super::tests::opened(&opened.change(&[edit], now()).unwrap());
+        let again = text(&changed.text());
+        assert!(!again.contains("ENC["), "{plain:?}: {again}");
+        let rotated = super::tests::opened(&changed.rotate(&readers, now()).unwrap());
+        assert_eq!(text(&rotated.text()), again);
+    }
+}

@@ -76,6 +76,15 @@ pub fn check_changes(opened: &Opened, seed: &[u8]) {
             }
         }
     }
+    match opened.rotate(&readers(), now()) {
+        Ok(draft) => check_draft(&draft),
+        Err(error) => refused("rotate", opened, &error),
+    }
+    let format = opened.sealed().format();
+    if format == Format::Binary && opened.emit(format, Layout::default()).is_err() {
+        // It has lost its one value, and no text stands for that.
+        return;
+    }
     match opened.reseal(&opened.text(), now()) {
         Ok(draft) => assert_same(
             "sealed again",
@@ -88,10 +97,6 @@ pub fn check_changes(opened: &Opened, seed: &[u8]) {
             seed,
         ),
         Err(error) => refused("reseal unchanged", opened, &error),
-    }
-    match opened.rotate(&readers(), now()) {
-        Ok(draft) => check_draft(&draft),
-        Err(error) => refused("rotate", opened, &error),
     }
 }
 

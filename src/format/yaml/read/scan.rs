@@ -409,11 +409,6 @@ impl<'a> Scan<'a> {
     fn pass_gap(&mut self) -> Result<(), SyntaxError> {
         let from = self.mark();
         loop {
-            if self.at == self.line_start && self.bytes[self.at..].starts_with(&[0xEF, 0xBB, 0xBF])
-            {
-                self.at += 3;
-                self.line_start = self.at;
-            }
             let tabs = self.in_flow() || !self.key_allowed;
             while self.byte(0) == b' ' || (tabs && self.byte(0) == b'\t') {
                 self.skip_blank();

@@ -245,3 +245,13 @@ fn a_document_has_one_version() {
     assert_eq!(wrong.position.line, 2);
     read("%YAML 1.1\n---\na: 1\n...\n%YAML 1.1\n---\nb: 1\n").unwrap();
 }
+
+#[test]
+fn a_byte_order_mark_within_the_text_is_a_character_like_others() {
+    let reading = read("a: 1\n---\n\u{FEFF}b: 2\n");
+    assert_eq!(
+        reading.documents[1].entries().next().unwrap().key,
+        "\u{FEFF}b"
+    );
+    assert!(parse_sops(&Secret::from_text("a: 1\n\u{FEFF}\n")).is_err());
+}
