@@ -70,6 +70,8 @@ const LINES: &[&str] = &[
     "sops unset s.yaml '[\"h\"]'",
     "sops unset --idempotent s.yaml '[\"nope\"]'",
     "sops set s.env '[\"NEW\"]' '\"v\"'; sops unset s.ini '[\"s\"][\"b\"]'; sops set s.bin '[\"data\"]' '\"t\"'",
+    "sops set s.yaml '[\"n\"]' -3; sops set s.yaml '[\"n\"]' -- -4; sops set s.yaml -- '[\"m\"]' -5",
+    "sops unset s.yaml -- '[\"m\"]'",
     "sops decrypt s.yaml",
     "sops decrypt s.env",
     "sops decrypt s.ini",
@@ -100,6 +102,14 @@ const LINES: &[&str] = &[
     "sops exec-file f.yaml 'cat {}'",
     "sops exec-file --no-fifo --filename n.txt f.yaml 'basename {}'",
     "sops exec-file --output-type json f.yaml 'cat {}'",
+    "sops exec-env f.yaml -- 'echo $x'",
+    "sops exec-env f.yaml --pristine -- 'echo $x'",
+    "sops exec-env f.yaml -- -- 'echo $x'",
+    "sops exec-file f.yaml -- 'cat {}'",
+    "sops exec-env --user nobody f.yaml 'echo $x $HOME $USER $LOGNAME'",
+    "sops exec-env --user nobody --pristine account.yaml 'echo $HOME $USER $LOGNAME'",
+    "sops exec-env --user nobody --same-process account.yaml 'echo $HOME $USER $LOGNAME'",
+    "sops exec-file --user nobody --no-fifo f.yaml 'echo $HOME $USER $LOGNAME'",
     "sops filestatus s.yaml; sops filestatus p.yaml; sops filestatus --input-type json x.json",
     // === exit codes ===
     "sops decrypt p.yaml",
@@ -225,6 +235,12 @@ impl Side {
         }
         fs::write(side.work().join("plain-f.yaml"), "x: one\ny: 2\n").unwrap();
         side.run("sops encrypt -a $A plain-f.yaml > f.yaml");
+        fs::write(
+            side.work().join("plain-account.yaml"),
+            "HOME: /of-file\nUSER: of-file\n",
+        )
+        .unwrap();
+        side.run("sops encrypt -a $A plain-account.yaml > account.yaml");
         side
     }
 

@@ -100,6 +100,31 @@ fn what_is_not_offered_or_mistyped_is_refused_with_one_line() {
 }
 
 #[test]
+fn an_impossible_threshold_is_refused_with_a_flag_that_helps() {
+    const FLAG: &str = "--shamir-secret-sharing-threshold";
+    let sandbox = sealed();
+    let alice = recipient("alice");
+    let add = [
+        "sops", "groups", "add", "-i", "-f", "s.yaml", "--age", &alice,
+    ];
+    let delete = ["sops", "groups", "delete", "-i", "-f", "s.yaml", "1"];
+    sandbox.refuses(
+        &[&add[..], &[FLAG, "1"]].concat(),
+        1,
+        &[&format!("{FLAG} 2")],
+    );
+    sandbox.refuses(
+        &[&add[..], &[FLAG, "3"]].concat(),
+        1,
+        &[&format!("{FLAG} 2")],
+    );
+    sandbox.run(&add).ok();
+    sandbox.refuses(&delete, 1, &["only have 1", &format!("{FLAG} 1")]);
+    sandbox.run(&[&delete[..], &[FLAG, "1"]].concat()).ok();
+    assert!(opened(&sandbox).contains(CANARY));
+}
+
+#[test]
 fn a_path_that_does_not_fit_is_refused_where_sops_crashes() {
     let sandbox = sealed();
     for path in ["[\"a\"][\"x\"]", "[\"a\"][-1]", "[]", "[\"a\"][0]"] {

@@ -49,7 +49,9 @@ What differs, each time to lose less:
         left there is removed by the next one, once its editor has ended, too
     groups delete refuses an index that is none and the last group; SOPS crashes, or writes a file
         that nobody can open
-    groups add refuses a recipient that is none; SOPS makes an empty group
+    groups add refuses a recipient that is none; SOPS makes an empty group. It refuses a threshold of 1 or
+        of more than there are groups, with which nobody could open the file
+    -- behind the file ends the flags where a switch stands before the file, too; SOPS counts it as an argument
     a flag before the subcommand, which SOPS ignores in silence, is warned about
     a mistyped command (sops decrpyt) is refused; SOPS opens an editor for a new file of that name
     --version makes no network request

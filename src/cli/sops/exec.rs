@@ -63,10 +63,11 @@ pub(super) fn with_variables(call: &mut Call<'_>) -> Result<(), Failure> {
     if call.own.is_on("pristine") {
         command.env_clear();
     }
+    become_user(call, &mut command)?;
+    // Last: what stands in the file counts, not what the account says.
     command.envs(variables(&opened)?);
     // The command may run for long, and needs no key.
     drop(opened);
-    become_user(call, &mut command)?;
     if in_background {
         return detach(command);
     }
@@ -231,10 +232,12 @@ fn user(call: &Call<'_>) -> Result<Option<User>, Failure> {
     }
 }
 
-/// Runs `command` as the account of `--user`, without the groups of this process.
+/// Runs `command` as the account of `--user`, with its home and name, without the groups of this process.
 fn become_user(call: &Call<'_>, command: &mut Command) -> Result<(), Failure> {
     if let Some(user) = user(call)? {
         command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        command.env("HOME", &user.dir);
+        command.env("USER", &user.name).env("LOGNAME", &user.name);
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 //!
 //! Flags are data; nothing here knows what they mean. One dash or two make no difference, a value
 //! follows or stands behind `=`, and reading stops at the first word that is no flag. For a
-//! subcommand, flags are first moved before the other words, together with the word behind each.
+//! subcommand, flags are first moved before the other words, together with the word behind each; two
+//! dashes anywhere end the flags.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -153,22 +154,24 @@ pub(super) fn parse(
     order: Order,
     environ: &Environ,
 ) -> Result<Parsed, Misuse> {
-    let reordered;
-    let arguments = match order {
-        Order::FlagsFirst => arguments,
-        Order::Anywhere => {
-            reordered = reorder(flags, arguments);
-            &reordered[..]
-        }
+    let (words, dashes) = match order {
+        Order::FlagsFirst => (arguments.to_vec(), None),
+        Order::Anywhere => reorder(flags, arguments),
     };
     let mut reading = Reading {
         flags,
-        rest: arguments,
+        rest: &words,
         given: Vec::new(),
     };
     while reading.one()? {}
     let given = reading.merged()?;
-    let arguments = reading.rest.to_vec();
+    let mut arguments = reading.rest.to_vec();
+    // A word that was taken for the value of a switch ended the flags before the dashes did, and they
+    // would count as an argument. So they do in SOPS, which then refuses the call.
+    let read = words.len() - arguments.len();
+    if let Some(place) = dashes.and_then(|place| place.checked_sub(read)) {
+        arguments.remove(place);
+    }
     let variables = flags.iter().filter_map(|flag| {
         let value = environ.raw(flag.variable?)?;
         Some((flag.name, value.to_owned()))
@@ -180,9 +183,11 @@ pub(super) fn parse(
     })
 }
 
-/// Moves flags before the other words, each with the word behind it, whether it takes one or not.
-fn reorder(flags: &[&'static Flag], arguments: &[OsString]) -> Vec<OsString> {
+/// Moves flags before the other words, each with the word behind it, whether it takes one or not. Two
+/// dashes end the flags and are moved between both; where they stand then is given, too.
+fn reorder(flags: &[&'static Flag], arguments: &[OsString]) -> (Vec<OsString>, Option<usize>) {
     let (mut first, mut others) = (Vec::new(), Vec::new());
+    let mut dashes = None;
     let mut may_be_value = false;
     for (at, argument) in arguments.iter().enumerate() {
         let is_flag = is_flag(flags, argument);
@@ -190,7 +195,9 @@ fn reorder(flags: &[&'static Flag], arguments: &[OsString]) -> Vec<OsString> {
             may_be_value = false;
             first.push(argument.clone());
         } else if argument == "--" {
-            others.extend_from_slice(&arguments[at..]);
+            dashes = Some(first.len());
+            others.insert(0, argument.clone());
+            others.extend_from_slice(&arguments[at + 1..]);
             break;
         } else if is_flag {
             may_be_value = !argument.as_bytes().contains(&b'=');
@@ -200,7 +207,7 @@ fn reorder(flags: &[&'static Flag], arguments: &[OsString]) -> Vec<OsString> {
         }
     }
     first.append(&mut others);
-    first
+    (first, dashes)
 }
 
 fn is_flag(flags: &[&'static Flag], argument: &OsStr) -> bool {
@@ -398,6 +405,20 @@ mod tests {
     fn what_stands_behind_two_dashes_is_no_flag() {
         let parsed = read("-i -- --output x", Order::FlagsFirst).unwrap();
         assert_eq!(parsed.arguments, ["--output", "x"]);
+        for (words, arguments) in [
+            ("-- f --output", &["f", "--output"][..]),
+            ("f -- --output", &["f", "--output"]),
+            ("f a --", &["f", "a"]),
+            ("f -i -- -x", &["f", "-x"]),
+            ("f -- -- -x", &["f", "--", "-x"]),
+            // Behind a switch as well, where SOPS counts the dashes as an argument.
+            ("-i f -- -x", &["f", "-x"]),
+            ("-i f a -- --", &["f", "a", "--"]),
+        ] {
+            let parsed = read(words, Order::Anywhere).unwrap();
+            assert_eq!(parsed.arguments, arguments, "{words}");
+            assert_eq!(parsed.is_on("in-place"), words.contains("-i"), "{words}");
+        }
     }
 
     #[test]

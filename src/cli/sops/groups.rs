@@ -69,8 +69,9 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result<(), Failure> {
         let threshold = readers.threshold.filter(|_| typed.is_none());
         match threshold.filter(|threshold| *threshold > count - 1) {
             Some(threshold) => Err(Failure::generic(format!(
-                "removing this key group will make the Shamir threshold impossible to satisfy: Shamir threshold is {threshold}, but we only have {} key groups",
-                count - 1
+                "removing this key group will make the Shamir threshold impossible to satisfy: Shamir threshold is {threshold}, but we only have {} key groups; {}",
+                count - 1,
+                possible(count - 1)
             ))),
             None => Ok(()),
         }
@@ -107,15 +108,26 @@ fn changed(
     if let Some(number) = typed.filter(|number| *number != 0) {
         readers.threshold = usize::try_from(number).ok();
     }
-    if readers.groups.len() == 1 {
+    let count = readers.groups.len();
+    if count == 1 {
         readers.threshold = None;
     }
     let threshold = readers.threshold.unwrap_or(2);
-    if readers.groups.len() > 1 && !(2..=readers.groups.len()).contains(&threshold) {
+    if count > 1 && !(2..=count).contains(&threshold) {
         return Err(Failure::generic(format!(
-            "the threshold {threshold} is impossible with {} key groups",
-            readers.groups.len()
+            "the Shamir threshold {threshold} is impossible with {count} key groups; {}",
+            possible(count)
         )));
     }
     Ok(readers)
+}
+
+/// What to type for a threshold that `count` key groups can satisfy.
+fn possible(count: usize) -> String {
+    let numbers = match count {
+        ..=1 => "1".to_owned(),
+        2 => "2".to_owned(),
+        _ => format!("a number from 2 to {count}"),
+    };
+    format!("give --shamir-secret-sharing-threshold {numbers}")
 }
