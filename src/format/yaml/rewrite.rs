@@ -150,7 +150,10 @@ impl<'a> Rewriter<'a> {
             let first = if missing { gap } else { "" };
             self.edit.put_at(at, &[first, &lines, gap]);
         } else if self.edit.begins_line(before.span.start) {
-            self.edit.put(before.span, &[&lines]);
+            // The lines stand at the margin, wherever the braces stood.
+            let start = self.edit.line_start(before.span.start);
+            let end = before.span.end;
+            self.edit.put(Span { start, end }, &[&lines]);
         } else {
             self.edit.put(before.span, &[gap, &lines]);
         }
