@@ -150,7 +150,7 @@ fn a_comment_behind_a_value_that_is_replaced_opens_again() {
         let (opened, readers) = sealed(plain);
         let edit = Edit::Put {
             path: Path::of(["k0"]),
-            value: crate::sops::block::text_node("new"),
+            value: sops::block::text_node("new"),
         };
         let changed = super::tests::opened(&opened.change(&[edit], now()).unwrap());
         let again = text(&changed.text());
