@@ -16,6 +16,7 @@ mod search;
 pub use search::{Keyring, Report};
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -216,6 +217,7 @@ impl Identities {
 /// The content of a file of identities, or why there is none.
 fn read(path: &Path) -> Result<Secret, String> {
     file::read(path, LIMIT).map_err(|error| match error {
+        error if error.is_missing() => "there is no such file".to_owned(),
         FileError::Io { source, .. } => format!("cannot be read: {}", source.kind()),
         other => other.to_string(),
     })
@@ -232,14 +234,20 @@ fn run(line: &str, recipient: Option<&str>) -> Result<Secret, String> {
     if let Some(recipient) = recipient {
         command.env("SOPS_AGE_RECIPIENT", recipient);
     }
-    let output = command
-        .output()
-        .map_err(|error| format!("cannot be run: {}", error.kind()))?;
+    let output = command.output().map_err(|error| not_run(&error))?;
     let text = Secret::new(output.stdout);
     if !output.status.success() {
         return Err(format!("ended with {}", output.status));
     }
     Ok(text)
+}
+
+/// Why a program could not be run.
+fn not_run(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "cannot be run: there is no such program".to_owned(),
+        kind => format!("cannot be run: {kind}"),
+    }
 }
 
 #[cfg(test)]

@@ -41,7 +41,8 @@ impl Configuration {
             Unusable(format!("could not read config file: {why}"))
         })?;
         let text = text.expose_text().unwrap_or("\u{0}");
-        let config = Config::parse(text).map_err(|error| Unusable(error.to_string()))?;
+        let config = Config::parse(text);
+        let config = config.map_err(|error| wrong(&path, &error))?;
         Ok(Self {
             found: Some((path, config)),
         })
@@ -91,7 +92,7 @@ impl Configuration {
     pub(crate) fn fitting(&self, file: &Path) -> Result<Option<&CreationRule>, Unusable> {
         match self.find(file)? {
             Err(ConfigError::NoMatch) => Ok(None),
-            found => found.map_err(|error| Unusable(error.to_string())),
+            found => found.map_err(|error| self.wrong(&error)),
         }
     }
 
@@ -101,8 +102,11 @@ impl Configuration {
     /// # Errors
     /// When there are rules and none fits.
     pub(crate) fn rule_for(&self, file: &Path) -> Result<Option<&CreationRule>, Unusable> {
-        self.find(file)?
-            .map_err(|error| Unusable(error.to_string()))
+        self.find(file)?.map_err(|error| self.wrong(&error))
+    }
+
+    fn wrong(&self, error: &ConfigError) -> Unusable {
+        wrong(self.path().unwrap_or(Path::new(NAME)), error)
     }
 
     fn find(&self, file: &Path) -> Result<Result<Option<&CreationRule>, ConfigError>, Unusable> {
@@ -112,8 +116,18 @@ impl Configuration {
         let folder = absolute(path.as_os_str())?;
         let folder = folder.parent().unwrap_or(Path::new("/"));
         let relative = file.strip_prefix(folder).unwrap_or(file);
-        Ok(config.rule_for(&relative.to_string_lossy()))
+        let rule = config.rule_for(&relative.to_string_lossy());
+        // Looked at here, where it is known in which file it stands.
+        Ok(rule.and_then(|rule| match rule {
+            Some(known) => known.selection().and(known.groups()).and(Ok(rule)),
+            None => Ok(None),
+        }))
     }
+}
+
+/// What is wrong in the configuration at `path`.
+fn wrong(path: &Path, error: &ConfigError) -> Unusable {
+    Unusable(format!("{}: {error}", of_path(path)))
 }
 
 /// `path` from the root, without `.` and `..`, links not followed.

@@ -114,10 +114,7 @@ impl AnyIdentity {
             let words = line.split(u8::is_ascii_whitespace);
             for word in words.filter(|word| !word.is_empty()) {
                 let identity = Self::parse(source, &Secret::new(word.to_vec()), asking);
-                identities.push(identity.map_err(|error| match error {
-                    InvalidKey::Identity => InvalidKey::Line { line: index + 1 },
-                    other => other,
-                })?);
+                identities.push(identity.map_err(|error| error.in_line(index + 1))?);
             }
         }
         Ok(identities)

@@ -10,6 +10,12 @@ use age::secrecy::ExposeSecret as _;
 use super::recipient::{KeyKind, Recipient};
 use crate::secret::Secret;
 
+/// How an X25519 identity begins.
+const BEGINNING: &[u8] = b"AGE-SECRET-KEY-1";
+/// What is said of an identity that is damaged.
+const MISTYPED: &str =
+    "an age identity (AGE-SECRET-KEY-1…) that is mistyped or cut off: its checksum is wrong";
+
 /// Why a text is no key. The text is never shown, since it may be a private key in the wrong place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
@@ -28,11 +34,22 @@ pub enum InvalidKey {
         /// Counted from 1.
         line: usize,
     },
+    /// An X25519 identity by its beginning, with another checksum.
+    #[error("{MISTYPED}")]
+    Mistyped,
+    /// The same in a line of a key file.
+    #[error("line {line} is {MISTYPED}")]
+    MistypedLine {
+        /// Counted from 1.
+        line: usize,
+    },
     /// A key file without any identity.
     #[error("no age identity (AGE-SECRET-KEY-1…) in it")]
     NoIdentity,
     /// Not a post-quantum recipient or identity, in spite of its beginning.
-    #[error("not a post-quantum key of age (age1pq1…, AGE-SECRET-KEY-PQ-1…)")]
+    #[error(
+        "a post-quantum key of age (age1pq1…, AGE-SECRET-KEY-PQ-1…) that is mistyped or cut off"
+    )]
     PostQuantum,
     /// Not an SSH key that age can use, in spite of its beginning.
     #[error("not an SSH key that age can use (ssh-ed25519, or ssh-rsa of 2048 bits and more)")]
@@ -49,6 +66,26 @@ pub enum InvalidKey {
         /// The kind.
         kind: KeyKind,
     },
+}
+
+impl InvalidKey {
+    /// What a `word` is that was read as an X25519 identity in vain.
+    fn of_identity(word: &str) -> Self {
+        let start = word.as_bytes().get(..BEGINNING.len());
+        match start {
+            Some(start) if start.eq_ignore_ascii_case(BEGINNING) => Self::Mistyped,
+            _ => Self::Identity,
+        }
+    }
+
+    /// The same error with the `line` of a key file in which it was found.
+    pub(super) fn in_line(self, line: usize) -> Self {
+        match self {
+            Self::Identity => Self::Line { line },
+            Self::Mistyped => Self::MistypedLine { line },
+            other => other,
+        }
+    }
 }
 
 /// The first seven and last two characters of a recipient's text, for people; a text that is short
@@ -81,7 +118,8 @@ impl Identity {
     /// When it is no X25519 identity.
     pub fn parse(text: &Secret) -> Result<Self, InvalidKey> {
         let text = text.expose_text().ok_or(InvalidKey::Identity)?;
-        let key = text.trim().parse().map_err(|_| InvalidKey::Identity)?;
+        let text = text.trim();
+        let key = text.parse().map_err(|_| InvalidKey::of_identity(text))?;
         Ok(Self(key))
     }
 
@@ -122,8 +160,8 @@ pub fn parse_identities(text: &Secret) -> Result<Vec<Identity>, InvalidKey> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let wrong = InvalidKey::Line { line: index + 1 };
-        identities.push(Identity(line.parse().map_err(|_| wrong)?));
+        let wrong = || InvalidKey::of_identity(line).in_line(index + 1);
+        identities.push(Identity(line.parse().map_err(|_| wrong())?));
     }
     if identities.is_empty() {
         return Err(InvalidKey::NoIdentity);
@@ -164,6 +202,18 @@ mod tests {
         let error = parse_identities(&Secret::from_text("# x\ncanary\n")).unwrap_err();
         assert_eq!(error, InvalidKey::Line { line: 2 });
         assert!(!format!("{error} {error:?}").contains("canary"));
+        let key = Identity::generate().text();
+        let key = key.expose_text().unwrap();
+        let last = if key.ends_with('Q') { "P" } else { "Q" };
+        for damaged in [
+            format!("{}{last}", &key[..key.len() - 1]),
+            key[..key.len() - 9].to_owned(),
+            key.to_lowercase().replacen('a', "A", 1),
+        ] {
+            let error = parse_identities(&Secret::from_text(&damaged)).unwrap_err();
+            assert_eq!(error, InvalidKey::MistypedLine { line: 1 });
+            assert!(!format!("{error} {error:?}").contains(&key[20..30]));
+        }
         let empty = parse_identities(&Secret::from_text("# nothing\n")).unwrap_err();
         assert_eq!(empty, InvalidKey::NoIdentity);
     }

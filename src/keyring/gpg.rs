@@ -17,9 +17,7 @@ pub(super) fn decrypt(program: &OsStr, armored: &str) -> Result<Secret, String> 
     let mut command = Command::new(program);
     command.arg("-d").stdin(Stdio::piped());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .map_err(|error| format!("cannot be run: {}", error.kind()))?;
+    let mut child = command.spawn().map_err(|error| super::not_run(&error))?;
     let input = child.stdin.take();
     // Written beside the reading: a program that prints before it has read all would block otherwise.
     let output = std::thread::scope(|scope| {
@@ -29,7 +27,7 @@ pub(super) fn decrypt(program: &OsStr, armored: &str) -> Result<Secret, String> 
         });
         child.wait_with_output()
     });
-    let output = output.map_err(|error| format!("cannot be run: {}", error.kind()))?;
+    let output = output.map_err(|error| super::not_run(&error))?;
     let key = Secret::new(output.stdout);
     if !output.status.success() {
         return Err(spoken(&output.stderr, &output.status.to_string()));

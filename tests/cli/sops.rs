@@ -100,6 +100,35 @@ fn what_is_not_offered_or_mistyped_is_refused_with_one_line() {
 }
 
 #[test]
+fn an_error_names_what_was_read() {
+    let sandbox = sealed();
+    sandbox.refuses(&["sops", "decrypt"], 1, &["standard input: line 1"]);
+    sandbox.write("plain.yaml", "a: 1\n");
+    let place = sandbox.path(".sops.yaml");
+    let place = format!("{}: error loading config", place.display());
+    for wrong in [
+        "a: [\n",
+        "creation_rules: 1\n",
+        "creation_rules: [{path_regex: x$}]\n",
+        "creation_rules: [{age: x, encrypted_regex: a, encrypted_suffix: b}]\n",
+    ] {
+        sandbox.write(".sops.yaml", wrong);
+        sandbox.refuses(&["sops", "encrypt", "plain.yaml"], 1, &[&place]);
+    }
+    let nowhere = [("SOPS_AGE_KEY_FILE", OsStr::new("/nowhere/keys.txt"))];
+    sandbox.write(".sops.yaml", "");
+    sandbox.write("bob.yaml", "a: 1\n");
+    sandbox.seal_for("bob", "bob.yaml");
+    let ran = sandbox.run_as(&["sops", "decrypt", "bob.yaml"], "", &nowhere);
+    assert!(
+        ran.stderr
+            .contains("/nowhere/keys.txt): there is no such file"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn an_impossible_threshold_is_refused_with_a_flag_that_helps() {
     const FLAG: &str = "--shamir-secret-sharing-threshold";
     let sandbox = sealed();

@@ -60,13 +60,21 @@ pub(super) fn read(format: Format, text: &Secret, shown: &Path) -> Result<Sealed
 
 /// Why a file is no sealed one.
 pub(super) fn not_sealed(error: &ReadError, shown: &Path) -> String {
-    let shown = of_path(shown);
+    let shown = named(shown);
     match error {
         ReadError::NotSealed => "sops metadata not found".to_owned(),
         ReadError::MetadataNotAMap { .. } => "Found sops entry that is not a mapping".to_owned(),
         ReadError::NoRecipients { .. } => "No keys found in file".to_owned(),
         error => format!("{shown}: {error}"),
     }
+}
+
+/// `shown` for messages; what has no name was read from standard input.
+fn named(shown: &Path) -> String {
+    if shown.as_os_str().is_empty() {
+        return "standard input".to_owned();
+    }
+    of_path(shown)
 }
 
 /// Decrypts a sealed file with the identities of this user.
@@ -82,7 +90,7 @@ pub(super) fn open(
     let key = unlock::data_key(call, &sealed)?;
     let opened = open_with(sealed, &key, policy, shown)?;
     if let Some(lines) = open_comments(&opened) {
-        let shown = of_path(shown);
+        let shown = named(shown);
         call.warn(&format!(
             "Found possibly unencrypted comment in file. {shown}, {lines}: typed in or altered after sealing, or not sealed at all; comments are not authenticated"
         ));
@@ -107,7 +115,7 @@ fn open_comments(opened: &Opened) -> Option<String> {
 
 /// Says how many comments of a file that is about to be written are lost.
 pub(super) fn warn_of_lost(call: &Call<'_>, draft: &Draft, shown: &Path) {
-    let shown = of_path(shown);
+    let shown = named(shown);
     match draft.lost_comments {
         0 => {}
         1 => call.warn(&format!("a comment of {shown} is lost where it stands")),
@@ -142,7 +150,7 @@ pub(super) fn open_with(
 }
 
 fn not_opened(error: &OpenError, shown: &Path) -> Failure {
-    let file = of_path(shown);
+    let file = named(shown);
     match error {
         OpenError::Value { .. } => {
             let text = format!("Error decrypting tree: {file}: {error}");
@@ -229,7 +237,7 @@ fn converted(plain: &Secret, stores: &Stores, shown: &Path) -> Result<(Format, S
 
 /// A plaintext file that is not valid. What SOPS notices only after reading has codes of its own.
 fn unreadable(error: &ReadError, shown: &Path) -> Failure {
-    let shown_error = format!("{}: {error}", of_path(shown));
+    let shown_error = format!("{}: {error}", named(shown));
     if let ReadError::Syntax(error) = error {
         match error.fault {
             Fault::KeyNotText | Fault::TooLarge => {
@@ -258,7 +266,7 @@ fn not_made(error: &SealError, shown: &Path) -> Failure {
         }
         SealError::SealedAlready { .. } => Failure::new(
             Exit::Emit,
-            format!("Could not marshal tree: {}: {error}", of_path(shown)),
+            format!("Could not marshal tree: {}: {error}", named(shown)),
         ),
         SealError::NoRecipient => {
             Failure::generic("Could not generate data key: [empty key group provided]")
@@ -273,7 +281,7 @@ fn not_made(error: &SealError, shown: &Path) -> Failure {
         SealError::Randomness(_) => Failure::generic(error.to_string()),
         SealError::Unfaithful => Failure::new(
             Exit::Encrypt,
-            format!("Error encrypting tree: {}: {error}", of_path(shown)),
+            format!("Error encrypting tree: {}: {error}", named(shown)),
         ),
     }
 }
@@ -325,7 +333,7 @@ pub(super) fn change(opened: &Opened, edit: Edit, shown: &Path) -> Result<Draft,
             Failure::new(Exit::Emit, format!("Could not marshal tree: {error}"))
         }
         ChangeError::Edit(error) => {
-            Failure::new(Exit::SetPath, format!("{}: {error}", of_path(shown)))
+            Failure::new(Exit::SetPath, format!("{}: {error}", named(shown)))
         }
     })
 }

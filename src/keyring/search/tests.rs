@@ -291,7 +291,7 @@ fn openpgp_is_left_to_gpg_after_age_unless_the_order_says_otherwise() {
     assert!(
         reasons[0]
             .to_string()
-            .starts_with("/nowhere/gpg: cannot be run"),
+            .starts_with("/nowhere/gpg: cannot be run: there is no such program"),
         "{reasons:?}"
     );
 }
