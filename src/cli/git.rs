@@ -39,6 +39,25 @@ pub(crate) fn holds(folder: &Path) -> bool {
     })
 }
 
+/// The command that commits `files` and nothing else; the folders of very many.
+pub(crate) fn commit_of<'a>(files: impl IntoIterator<Item = &'a str>) -> String {
+    const MOST: usize = 8;
+    let mut names: Vec<&str> = files.into_iter().collect();
+    if names.len() > MOST {
+        names = names
+            .iter()
+            .map(|name| name.rsplit_once('/').map_or(*name, |(folder, _)| folder))
+            .collect();
+    }
+    names.sort_unstable();
+    names.dedup();
+    let quoted = names
+        .iter()
+        .map(|name| shlex::try_quote(name).unwrap_or((*name).into()));
+    let quoted: Vec<_> = quoted.collect();
+    format!("git add {} && git commit", quoted.join(" "))
+}
+
 /// The mail address that commits are made with.
 pub(crate) fn user_email(folder: &Path) -> Option<String> {
     line(folder, &["config", "user.email"])

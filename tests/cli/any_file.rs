@@ -113,6 +113,57 @@ fn git_is_named_only_where_the_file_lies_in_a_repository() {
 }
 
 #[test]
+fn of_several_files_all_are_sealed_or_none_and_that_is_said() {
+    let sandbox = Sandbox::empty();
+    let alice = recipient("alice");
+    sandbox.write("g1.yaml", "a: 1\n");
+    sandbox.write("g2.yaml", "a: [\n");
+    let words = ["nothing was sealed", "no file was changed"];
+    for (other, code) in [("g2.yaml", 1), ("absent.yaml", 1)] {
+        for flag in ["--no-input", "--dry-run"] {
+            let call = ["encrypt", "-r", &alice, "g1.yaml", other, flag];
+            sandbox.refuses(&call, code, &words);
+            assert_eq!(sandbox.read("g1.yaml"), "a: 1\n");
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_no_reader_of_a_sealed_file_is_refused_with_what_adds_it() {
+    let sandbox = Sandbox::empty();
+    let (alice, bob) = (recipient("alice"), recipient("bob"));
+    sandbox.write("a.yaml", "a: 1\n");
+    sandbox.run(&["encrypt", "-r", &alice, "a.yaml"]).ok();
+    sandbox.run(&["encrypt", "-r", &alice, "a.yaml"]).ok();
+    let words = ["sealed already", "rotate --in-place --add-age", "a.yaml"];
+    sandbox.refuses(&["encrypt", "-r", &bob, "a.yaml"], 2, &words);
+    let call = ["sops", "rotate", "--in-place", "--add-age", &bob, "a.yaml"];
+    sandbox.run(&call).ok();
+    sandbox.run(&["encrypt", "-r", &bob, "a.yaml"]).ok();
+    let words = ["value 2", "agefoo", "ssh-ed25519"];
+    let call = ["encrypt", "-r", &bob, "-r", "agefoo", "a.yaml"];
+    sandbox.refuses(&call, 2, &words);
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_named_with_its_line() {
+    let sandbox = Sandbox::empty();
+    sandbox.write("inv.yaml", b"a: 1\nb: \xff\n");
+    let alice = recipient("alice");
+    let words = ["inv.yaml:2", "UTF-8", "--input-type binary"];
+    sandbox.refuses(&["encrypt", "-r", &alice, "inv.yaml"], 1, &words);
+    let call = [
+        "encrypt",
+        "-r",
+        &alice,
+        "--input-type",
+        "binary",
+        "inv.yaml",
+    ];
+    sandbox.run(&call).ok();
+}
+
+#[test]
 fn a_folder_is_refused_with_what_to_type_instead() {
     let sandbox = Sandbox::empty();
     sandbox.write("conf/a.yaml", "a: 1\n");

@@ -80,7 +80,7 @@ fn one_document_that_does_not_open_keeps_all_as_they_were() {
     sandbox.replace(DEV, "    revision: 3", "    revision: 9");
     sandbox.refuses(&["rekey", "--yes"], 15, &["E0150", DEV, "sealctl encrypt"]);
     sandbox.write("notes.txt", "a");
-    sandbox.refuses(&["rekey", "notes.txt"], 2, &["no document", "updatekeys"]);
+    sandbox.refuses(&["rekey", "notes.txt"], 2, &["no document", "rotate"]);
     let ran = sandbox.run(&["rekey", "envs/prod", "--yes"]).ok();
     assert!(ran.stdout.contains("- age1"), "{}", ran.stdout);
 }

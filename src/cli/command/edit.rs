@@ -11,7 +11,7 @@ use clap::Args;
 
 use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
-use crate::cli::{Outcome, Session, findings, store};
+use crate::cli::{Outcome, Session, findings, git, store};
 use crate::env::{Form, Severity, check};
 use crate::file;
 use crate::secret::Secret;
@@ -207,7 +207,7 @@ fn save(
     session
         .ui
         .done(&format!("{}: {summary}; revision {revision}", source.shown));
-    session.ui.next("git add envs && git commit");
+    session.ui.next(&git::commit_of([source.shown.as_str()]));
     Ok(Outcome::Done)
 }
 

@@ -11,7 +11,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use self::said::{listed, refuse_folder, warn_of_altered, warn_of_lost};
+use self::said::{
+    listed, none_sealed, not_a_key, refuse_folder, refuse_new_readers, warn_of_altered,
+    warn_of_lost,
+};
 use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::keys::Keys;
@@ -47,7 +50,7 @@ pub(crate) struct EncryptArgs {
     /// Format of a file whose name does not say it: yaml, json, dotenv, ini, binary
     #[arg(long, value_name = "FORMAT", value_parser = super::format_word)]
     input_type: Option<Format>,
-    /// Seal for this key; repeat for several
+    /// Seal for this public key: age1…, age1pq1…, age1PLUGIN1…, "ssh-ed25519 …", "ssh-rsa …"; repeat for several
     #[arg(short, long, value_name = "KEY")]
     recipient: Vec<String>,
     /// Write to standard output instead of the file
@@ -80,7 +83,8 @@ pub(crate) fn run(session: &mut Session, args: &EncryptArgs) -> Result<Outcome, 
                 let source = Source::at(session, path)?;
                 Ok(source.declared_as(args.input_type))
             })
-            .collect::<Result<Vec<_>, CommandError>>()?,
+            .collect::<Result<Vec<_>, CommandError>>()
+            .map_err(|error| none_sealed(error, args))?,
     };
     let to_stdout = |source: &Source| args.stdout || source.original.is_none();
     if sources.len() > 1 && sources.iter().any(to_stdout) {
@@ -93,7 +97,8 @@ pub(crate) fn run(session: &mut Session, args: &EncryptArgs) -> Result<Outcome, 
     let sealings = sources
         .into_iter()
         .map(|source| seal(session, source, &given, &keys))
-        .collect::<Result<Vec<_>, CommandError>>()?;
+        .collect::<Result<Vec<_>, CommandError>>()
+        .map_err(|error| none_sealed(error, args))?;
     let mut outcome = Outcome::Unchanged;
     for sealing in &sealings {
         if to_stdout(&sealing.source) {
@@ -112,7 +117,9 @@ pub(crate) fn run(session: &mut Session, args: &EncryptArgs) -> Result<Outcome, 
             .any(|path| path.parent().is_some_and(git::holds))
     };
     if outcome == Outcome::Done && !args.stdout && in_git() {
-        session.ui.next("git add -A && git commit");
+        let written = sealings.iter().filter(|one| one.sealed.is_some());
+        let names = written.map(|one| one.source.shown.as_str());
+        session.ui.next(&git::commit_of(names));
     }
     if sealings.is_empty() {
         session
@@ -123,15 +130,12 @@ pub(crate) fn run(session: &mut Session, args: &EncryptArgs) -> Result<Outcome, 
 }
 
 fn recipients(given: &[String]) -> Result<Vec<Recipient>, CommandError> {
-    let parse = |text: &String| {
+    let parse = |(place, text): (usize, &String)| {
         let parsed = text.trim().parse::<Recipient>();
         let parsed = parsed.map(|recipient| recipient.asking(&Asking::new(Terminal)));
-        parsed.map_err(|invalid| {
-            // The text is not shown: it may be a private key in the wrong place.
-            CommandError::usage(format!("a value of --recipient is {invalid}"))
-        })
+        parsed.map_err(|invalid| not_a_key(place + 1, text.trim(), &invalid))
     };
-    given.iter().map(parse).collect()
+    given.iter().enumerate().map(parse).collect()
 }
 
 /// The documents of the project, or of the environment that was named, that hold plaintext.
@@ -187,6 +191,7 @@ fn seal(
     }
     if source.looks_sealed() {
         let sealed = source.parse()?;
+        refuse_new_readers(&source, &sealed, given)?;
         return again(session, source, sealed, keys);
     }
     let tree = store::parse_plain(&source.shown, &source.text)?;

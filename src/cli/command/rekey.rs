@@ -12,7 +12,7 @@ use crate::cli::error::{CommandError, Exit};
 use crate::cli::keys::Keys;
 use crate::cli::project::{DocumentRef, Project};
 use crate::cli::readers::{self, Reader};
-use crate::cli::{Outcome, Session, parallel, store};
+use crate::cli::{Outcome, Session, git, parallel, store};
 use crate::crypto::identity::short;
 use crate::file;
 use crate::sops::Sealed;
@@ -135,7 +135,11 @@ fn documents(
             let what = format!("{} is no document of the project", path.display());
             return Err(CommandError::usage(what)
                 .why("documents are envs/<env>/<app>.yaml")
-                .fix(format!("sealctl sops updatekeys {}", path.display())));
+                .fix(format!(
+                    "sealctl sops rotate --in-place --add-age KEY {}",
+                    path.display()
+                ))
+                .fix("KEY is a public key (age1…); --rm-age KEY takes one away"));
         }
         places.push(place);
     }
@@ -239,7 +243,8 @@ fn conclude(
     }
     match failed.len() {
         0 => {
-            session.ui.next("git add -A && git commit");
+            let names = planned.iter().map(|one| one.source.shown.as_str());
+            session.ui.next(&git::commit_of(names.chain(["keys"])));
             Ok(Outcome::Done)
         }
         1 if planned.len() == 1 => Err(failed.remove(0)),

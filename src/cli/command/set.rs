@@ -8,7 +8,7 @@ use clap::Args;
 use crate::cli::document::{LONGEST, Source};
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::project::{DocumentRef, Project};
-use crate::cli::{Outcome, Session, store};
+use crate::cli::{Outcome, Session, git, store};
 use crate::file;
 use crate::format::yaml::{Editor, Scalar, Site};
 use crate::name::KeyName;
@@ -118,7 +118,9 @@ pub(super) fn save_all(
         outcome = Outcome::Done;
     }
     if outcome == Outcome::Done {
-        session.ui.next("git add envs && git commit");
+        let changed = prepared.iter().filter(|(_, change)| change.is_some());
+        let names = changed.map(|(source, _)| source.shown.as_str());
+        session.ui.next(&git::commit_of(names));
     }
     Ok(outcome)
 }

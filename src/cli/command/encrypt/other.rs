@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::{Sealing, again, refuse_ciphertext, shown_readers};
+use super::{Sealing, again, refuse_ciphertext, refuse_new_readers, shown_readers};
 use crate::cli::configuration::{Configuration, absolute};
 use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
@@ -38,14 +38,54 @@ pub(super) fn seal(
 ) -> Result<Sealing, CommandError> {
     let format = source.any_format();
     match Sealed::read(format, &source.text) {
-        Ok(sealed) => again(session, source, sealed, keys),
+        Ok(sealed) => {
+            let wanted = wanted(session, &source, given)?;
+            refuse_new_readers(&source, &sealed, &wanted)?;
+            again(session, source, sealed, keys)
+        }
         Err(ReadError::NotSealed) => first(session, source, format, given),
         // Bytes of any kind; only the sealed form is JSON.
         Err(ReadError::Syntax(_) | ReadError::NotText) if format == Format::Binary => {
             first(session, source, format, given)
         }
+        Err(ReadError::NotText) if !holds_ciphertext(&source) => Err(not_utf8(&source)),
         Err(error) => Err(source.read_error(&error)),
     }
+}
+
+/// Who was asked for on the command line: by key, or by the name of an environment.
+fn wanted(
+    session: &Session,
+    source: &Source,
+    given: &[Recipient],
+) -> Result<Vec<Recipient>, CommandError> {
+    if !given.is_empty() || !session.environment_was_typed {
+        return Ok(given.to_vec());
+    }
+    match environment(session, source)? {
+        Some((project, name)) => Ok(readers::recipients(&readers::of(&project, &name)?)),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Whether something in it was sealed once.
+fn holds_ciphertext(source: &Source) -> bool {
+    let sign = b"ENC[AES256_GCM,";
+    let bytes = source.text.expose();
+    bytes.windows(sign.len()).any(|window| window == sign)
+}
+
+fn not_utf8(source: &Source) -> CommandError {
+    let (shown, bytes) = (&source.shown, source.text.expose());
+    let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+    let before = bytes.iter().take(valid);
+    let line = 1 + before.filter(|byte| **byte == b'\n').count();
+    let what = format!("{shown}:{line}  the text is not UTF-8");
+    CommandError::new("E0292", Exit::Failure, what)
+        .fix("save it as UTF-8")
+        .fix(format!(
+            "or seal its bytes as they are:  sealctl encrypt --input-type binary {shown}"
+        ))
 }
 
 fn first(
