@@ -1,12 +1,14 @@
 //! A SOPS library: reads, opens, changes and writes sealed files of every format.
 //!
+//! The crate is in no registry: `sealctl = { git = "…" }` or `sealctl = { path = "…" }` in `Cargo.toml`.
+//!
 //! A file is YAML, JSON, dotenv, INI, or binary ([`crate::format::Format`]). Types say how far it was
 //! opened:
 //!
 //! ```text
 //! Sealed::read(format, text)  ─ documents(), metadata(), recipients() ─ no key needed
 //!   .data_key(&identities)    → DataKey          one of each key group where there are several
-//!   .unlock(&mut keys)        → DataKey          keys of every kind, asked one after the other
+//!   .unlock(&keyring)         → DataKey          keys of every kind, asked one after the other
 //!   .open(&key)               → Opened           every value decrypted, the MAC right
 //!   .open_partly(&key)        → Partly           also where plaintext stands among ciphertext
 //!   .rewrap(&key, &readers)   → Draft            other readers, nothing else changes
@@ -17,9 +19,20 @@
 //! seal_for(format, plaintext, &readers, &terms, now) → Draft { sealed, key }
 //! ```
 //!
-//! A [`Draft`] was opened again and compared with what it was made from before anybody sees it. Pure:
-//! time is handed in, randomness comes from [`crate::crypto`], files are read and written elsewhere. No
-//! error shows a value; each names the path. Plaintext is held in [`crate::secret::Secret`] only.
+//! - [`Terms`]: which values of a new file are encrypted, what the MAC covers, how the text is indented.
+//! - [`Draft`]: a new sealed text and its data key. It was opened again and compared with what it was made
+//!   from before anybody sees it.
+//! - [`Partly`]: an opened file in which somebody typed plaintext; it lists the paths and says whether the
+//!   MAC fits the rest.
+//!
+//! Pure: time is handed in, randomness comes from [`crate::crypto`]. Files are read by
+//! [`crate::file::read_original`] and replaced by [`crate::file::replace`], which keeps mode and owner,
+//! never leaves half a file, and refuses one that was changed in between. `.sops.yaml` is read by
+//! [`config::Config::parse`]; its `rule_for` gives the creation rule of a path.
+//!
+//! Each step has an error of its own ([`ReadError`], [`KeyError`], [`UnlockError`], [`OpenError`],
+//! [`ChangeError`], [`SealError`]). No error shows a value; each names the path. Plaintext is held in
+//! [`crate::secret::Secret`] only.
 //!
 //! # Seal
 //!
@@ -46,6 +59,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A [`Recipient`](crate::crypto::Recipient) is parsed from its text, `ssh-ed25519 …` and `age1pq1…` as well.
 //! [`Readers`] has several groups where keys of several groups are needed to open; [`Terms`] says which
 //! values are encrypted ([`Rule::named`] has the names of SOPS) and what the MAC covers.
 //!
