@@ -56,6 +56,9 @@ What differs, each time to lose less:
     a mistyped command (sops decrpyt) is refused; SOPS opens an editor for a new file of that name
     --version makes no network request
 
+What is wider: %YAML of another version than 1.1, unknown directives and a broken %TAG are passed over,
+since nothing of them is kept; SOPS refuses them.
+
 What is narrower: maps and lists may lie 500 levels deep in each other (SOPS: 10,000), since what works
 on them calls itself once per level and must not run out of stack, and a wrapped key may have 16 KiB.
 ";

@@ -235,6 +235,7 @@ impl<'a> Rewriter<'a> {
     }
 
     fn parts(&mut self, change: &Change<'a>) {
+        self.stuck |= change.before.iter().any(|part| self.is_behind_tabs(part));
         if change.lost_all() {
             self.whole(change);
         } else if !change.in_structure() {
@@ -246,6 +247,13 @@ impl<'a> Rewriter<'a> {
         } else {
             self.flow(change);
         }
+    }
+
+    /// Whether a part is a comment on a line of its own that tabs indent, as they may only behind some values.
+    fn is_behind_tabs(&self, part: &Part<'_>) -> bool {
+        let start = part.span().start;
+        let indent = &self.source[self.edit.line_start(start)..start];
+        part.is_comment() && indent.contains('\t') && indent.trim_start().is_empty()
     }
 
     /// The part `place` of what is wanted, if it was there before.

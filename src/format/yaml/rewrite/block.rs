@@ -3,7 +3,7 @@
 use super::part::Part;
 use super::{Change, MOST_BEHIND, Rewriter};
 use crate::format::yaml::write::{self, Wiped};
-use crate::tree::{Comment, Layout, Node, Span, Style};
+use crate::tree::{Comment, Layout, Leaf, Node, Span, Style};
 
 impl<'a> Rewriter<'a> {
     /// A block map or list in which something came or went, and something stays.
@@ -79,6 +79,7 @@ impl<'a> Rewriter<'a> {
 
     /// Takes out what is gone.
     fn removed(&mut self, change: &Change<'a>) {
+        self.stuck |= self.frees_comments(change);
         let (mut covered, mut above) = (0, None);
         for (place, part) in change.before.iter().enumerate() {
             if change.kept[place] {
@@ -186,6 +187,34 @@ impl<'a> Rewriter<'a> {
         let indent = " ".repeat(change.site.column);
         let line_break = self.edit.line_break;
         self.edit.put_at(at, &["#", text, line_break, &indent]);
+    }
+
+    /// Whether comments would become text of a block, since what stood between them and it is gone.
+    fn frees_comments(&self, change: &Change<'a>) -> bool {
+        let (mut below_block, mut gone, mut deep) = (false, false, false);
+        for (part, kept) in change.before.iter().zip(&change.kept) {
+            match (part, kept) {
+                (Part::Comment(comment), true) => {
+                    let column = comment.span.start - self.edit.line_start(comment.span.start);
+                    deep |= column > change.site.column && !self.is_behind_a_value(part);
+                }
+                (Part::Comment(_), false) => {}
+                (_, false) => gone = true,
+                (_, true) => {
+                    if below_block && gone && deep {
+                        return true;
+                    }
+                    below_block = Self::is_block_text(part);
+                    (gone, deep) = (false, false);
+                }
+            }
+        }
+        below_block && gone && deep
+    }
+
+    fn is_block_text(part: &Part<'_>) -> bool {
+        let is_block = |leaf: &Leaf| matches!(leaf.style, Style::Literal | Style::Folded);
+        part.last_leaf().is_some_and(is_block)
     }
 
     /// Whether a part ends in a block text to which the empty lines behind it belong.
