@@ -99,6 +99,15 @@ impl Change<'_> {
         self.kept.contains(&false) || self.origin.contains(&None)
     }
 
+    /// Whether a part came or went, or a value is another one.
+    fn in_values(&self) -> bool {
+        let same = |(part, origin): (&Part<'_>, &Option<usize>)| {
+            let old = origin.and_then(|place| self.before.get(place));
+            old.is_some_and(|old| old.node() == part.node())
+        };
+        self.in_structure() || !self.after.iter().zip(&self.origin).all(same)
+    }
+
     /// The entry or item that a comment on its line belongs to: the next one.
     fn owner(&self, place: usize) -> Option<usize> {
         let next = self.before[place..].iter().take(MOST_BEHIND);
@@ -235,7 +244,8 @@ impl<'a> Rewriter<'a> {
     }
 
     fn parts(&mut self, change: &Change<'a>) {
-        self.stuck |= change.before.iter().any(|part| self.is_behind_tabs(part));
+        let behind_tabs = change.before.iter().any(|part| self.is_behind_tabs(part));
+        self.stuck |= behind_tabs && change.in_values();
         if change.lost_all() {
             self.whole(change);
         } else if !change.in_structure() {
