@@ -13,7 +13,7 @@ pub(crate) struct Runs {
 }
 
 /// For calls of some milliseconds.
-pub(crate) const SHORT: Runs = Runs::new(3, 7);
+pub(crate) const SHORT: Runs = Runs::new(5, 15);
 /// For calls that take up to a second.
 pub(crate) const MIDDLE: Runs = Runs::new(3, 3);
 /// For calls of some seconds.

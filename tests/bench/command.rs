@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use serde_json::json;
 
 use super::blocks::SHORT;
+use super::call;
 use super::documents::{self, Readers};
 use super::report::{Row, median, progress};
 use super::rig::built;
@@ -18,8 +17,7 @@ const FIGURE: &str = "sealctl";
 pub(crate) fn measure() -> Vec<Row> {
     progress("sealctl against sops: decrypt and encrypt of a small file");
     let sops = built("sops").join("sops");
-    let folder = std::env::temp_dir().join(format!("sealctl-bench-{}", std::process::id()));
-    fs::create_dir_all(&folder).expect("a writable folder");
+    let folder = call::enter();
     let readers = Readers::generate();
     readers.write_identity(&folder.join("identity"));
     let open = documents::plain(0, 0, "");
@@ -28,12 +26,9 @@ pub(crate) fn measure() -> Vec<Row> {
     let open = format!("config:{open}");
     fs::write(folder.join("open.yaml"), &open).expect("room");
     let recipient = readers.recipient();
-    let sealed = run(
-        &sops,
-        &folder,
-        &["encrypt", "--age", &recipient, "open.yaml"],
-    );
-    fs::write(folder.join("sealed.yaml"), sealed.1).expect("room");
+    let mut seal = call::command(&sops, &folder);
+    seal.args(["encrypt", "--age", &recipient, "open.yaml"]);
+    fs::write(folder.join("sealed.yaml"), call::output(&mut seal)).expect("room");
 
     let sealctl = Path::new(env!("CARGO_BIN_EXE_sealctl"));
     let ours: [&[&str]; 2] = [
@@ -45,15 +40,15 @@ pub(crate) fn measure() -> Vec<Row> {
         &["encrypt", "--age", &recipient, "open.yaml"],
     ];
     let rows = [0, 1].map(|verb| compare((sealctl, ours[verb]), (&sops, theirs[verb]), &folder));
-    fs::remove_dir_all(&folder).expect("our own folder");
+    call::leave(&folder);
     rows.to_vec()
 }
 
 fn compare(ours: (&Path, &[&str]), theirs: (&Path, &[&str]), folder: &Path) -> Row {
-    let (mine, other) = SHORT.compare(
-        || run(ours.0, folder, ours.1).0,
-        || run(theirs.0, folder, theirs.1).0,
-    );
+    let time = |(program, arguments): (&Path, &[&str])| {
+        call::time(call::command(program, folder).args(arguments))
+    };
+    let (mine, other) = SHORT.compare(|| time(ours), || time(theirs));
     let factor = median(&other) / median(&mine);
     let verb = ours.1[0];
     Row::note(
@@ -64,27 +59,4 @@ fn compare(ours: (&Path, &[&str]), theirs: (&Path, &[&str]), folder: &Path) -> R
     )
     .peer(format!("sops {verb}: {:.1} ms", median(&other)))
     .aim(format!("{factor:.0} times faster, ≥ 10"), factor >= 10.0)
-}
-
-/// Runs a program and gives milliseconds and its output.
-fn run(program: &Path, folder: &Path, arguments: &[&str]) -> (f64, Vec<u8>) {
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .env_clear()
-        .env("HOME", folder)
-        .env("SOPS_AGE_KEY_FILE", folder.join("identity"))
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped());
-    let begin = Instant::now();
-    let output = command.output().expect("the program runs");
-    let time = begin.elapsed().as_secs_f64() * 1000.0;
-    assert!(
-        output.status.success(),
-        "{} {arguments:?}: {}",
-        program.display(),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    (time, output.stdout)
 }

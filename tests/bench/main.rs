@@ -18,6 +18,7 @@ mod cluster {
     pub(crate) mod rig;
 }
 mod blocks;
+mod call;
 mod cold_start;
 mod command;
 mod documents;

@@ -4,9 +4,8 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use aes_gcm::aead::consts::U32;
@@ -16,6 +15,7 @@ use serde_json::json;
 use sha2::Digest as _;
 
 use super::blocks::{LONG, MIDDLE, ONCE, Runs, SHORT};
+use super::call;
 use super::documents::Readers;
 use super::report::{Row, median, progress};
 use super::rig::built;
@@ -47,10 +47,10 @@ pub(crate) fn measure() -> Vec<Row> {
         .map(|call| stage.compare(call))
         .collect();
     rows.push(stage.many());
-    rows.push(stage.start());
+    rows.extend(stage.starts());
     rows.push(stage.ceiling());
     rows.extend(stage.growth());
-    fs::remove_dir_all(&stage.folder).expect("our own folder");
+    call::leave(&stage.folder);
     rows
 }
 
@@ -64,9 +64,7 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         progress("sealctl sops against sops: writing the files");
-        let folder =
-            std::env::temp_dir().join(format!("sealctl-bench-sops-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a writable folder");
+        let folder = call::enter();
         let readers = Readers::generate();
         readers.write_identity(&folder.join("identity"));
         let stage = Self {
@@ -101,8 +99,8 @@ impl Stage {
         ] {
             // Ours, since it takes a tenth of the time; both open it.
             let arguments = ["sops", "encrypt", "--age", &stage.recipient, name];
-            let sealed = stage.run(&stage.sealctl, &arguments);
-            stage.write(&format!("sealed-{name}"), &sealed.output);
+            let sealed = stage.output(&stage.sealctl, &arguments);
+            stage.write(&format!("sealed-{name}"), &sealed);
         }
         stage
     }
@@ -196,8 +194,8 @@ impl Stage {
         own.extend(&arguments);
         let watched = call.memory.is_some();
         let (ours, theirs) = call.runs.compare(
-            || self.run_watched(&self.sealctl, &own, watched),
-            || self.run_watched(&self.sops, &arguments, watched),
+            || self.run(&self.sealctl, &own, watched),
+            || self.run(&self.sops, &arguments, watched),
         );
         let time =
             |runs: &[Run]| median(&runs.iter().map(|run| run.milliseconds).collect::<Vec<_>>());
@@ -239,20 +237,20 @@ impl Stage {
         fs::create_dir_all(self.folder.join("many")).expect("a writable folder");
         let arguments = ["sops", "encrypt", "--age", &self.recipient, "small.yaml"];
         for file in 0..FILES {
-            let sealed = self.run(&self.sealctl, &arguments);
-            self.write(&format!("many/{file}.yaml"), &sealed.output);
+            let sealed = self.output(&self.sealctl, &arguments);
+            self.write(&format!("many/{file}.yaml"), &sealed);
         }
         let ours = (0..7).map(|run| {
             let out = format!("opened-{run}");
             let arguments = ["decrypt", "many", "--out", &out];
-            self.run(&self.sealctl, &arguments).milliseconds
+            self.time(&self.sealctl, &arguments)
         });
         let ours = median(&ours.collect::<Vec<_>>());
         let theirs: f64 = (0..FILES)
             .map(|file| {
                 let (name, out) = (format!("many/{file}.yaml"), format!("many/{file}.open"));
                 let arguments = ["decrypt", "--output", &out, &name];
-                self.run(&self.sops, &arguments).milliseconds
+                self.time(&self.sops, &arguments)
             })
             .sum();
         let factor = theirs / ours;
@@ -266,13 +264,19 @@ impl Stage {
         .aim(format!("{factor:.0} times faster, ≥ 50"), factor >= 50.0)
     }
 
-    /// What no program can be faster than: to be started and waited for.
-    fn start(&self) -> Row {
-        let nothing = Path::new("/bin/true");
-        let times = (0..21).map(|_| self.run(nothing, &[]).milliseconds);
-        let time = median(&times.collect::<Vec<_>>());
-        let what = "start and end of a program that does nothing (true)";
-        Row::note(FIGURE, what, format!("{time:.1} ms"), json!({ "ms": time }))
+    /// What no program can be faster than: to be started and waited for; of `exec-env`, also the shell.
+    fn starts(&self) -> [Row; 2] {
+        let row = |what: &str, program: &str, arguments: &[&str]| {
+            let times = (0..SHORT.count()).map(|_| self.time(Path::new(program), arguments));
+            let time = median(&times.collect::<Vec<_>>());
+            Row::note(FIGURE, what, format!("{time:.1} ms"), json!({ "ms": time }))
+        };
+        let nothing = "start and end of a program that does nothing (true)";
+        let shell = "start and end of a shell that does nothing (sh -c true), as exec-env needs one";
+        [
+            row(nothing, "/bin/true", &[]),
+            row(shell, "/bin/sh", &["-c", "true"]),
+        ]
     }
 
     /// What no program that writes this format can be faster than, on one core.
@@ -304,10 +308,7 @@ impl Stage {
             .iter()
             .map(|name| {
                 let file = format!("sealed-{name}.yaml");
-                let runs = (0..5).map(|_| {
-                    self.run(&self.sealctl, &["sops", "decrypt", &file])
-                        .milliseconds
-                });
+                let runs = (0..5).map(|_| self.time(&self.sealctl, &["sops", "decrypt", &file]));
                 median(&runs.collect::<Vec<_>>())
             })
             .collect();
@@ -329,45 +330,33 @@ impl Stage {
         )
     }
 
-    fn run(&self, program: &Path, arguments: &[&str]) -> Run {
-        self.run_watched(program, arguments, false)
+    /// Runs a program whose output is wanted.
+    fn output(&self, program: &Path, arguments: &[&str]) -> Vec<u8> {
+        call::output(&mut self.command(program, arguments))
+    }
+
+    /// Runs a program, and gives milliseconds.
+    fn time(&self, program: &Path, arguments: &[&str]) -> f64 {
+        call::time(&mut self.command(program, arguments))
     }
 
     /// Runs a program. Its memory is only looked at where that is `watched`: on two cores it costs time.
-    fn run_watched(&self, program: &Path, arguments: &[&str], watched: bool) -> Run {
-        let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .current_dir(&self.folder)
-            .env_clear()
-            .env("HOME", &self.folder)
-            .env("PATH", "/usr/bin:/bin")
-            .env("SOPS_AGE_KEY_FILE", self.folder.join("identity"))
-            .env("SOPS_DISABLE_VERSION_CHECK", "1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+    fn run(&self, program: &Path, arguments: &[&str], watched: bool) -> Run {
+        let mut command = self.command(program, arguments);
         let begin = Instant::now();
-        let mut child = command.spawn().expect("the program runs");
+        let child = command.spawn().expect("the program runs");
         let watched = watched.then(|| watch(child.id()));
-        let mut output = Vec::new();
-        let mut pipe = child.stdout.take().expect("it was asked for");
-        pipe.read_to_end(&mut output).expect("a pipe can be read");
-        let status = child.wait().expect("it is our child");
-        let milliseconds = begin.elapsed().as_secs_f64() * 1000.0;
-        assert!(
-            status.success(),
-            "{} {arguments:?}: {status}",
-            program.display()
-        );
+        let milliseconds = call::end(&command, child, begin);
         let peak = watched.map_or(0.0, |watched| {
             watched.join().expect("the watch ends with the process")
         });
-        Run {
-            milliseconds,
-            peak,
-            output,
-        }
+        Run { milliseconds, peak }
+    }
+
+    fn command(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = call::command(program, &self.folder);
+        command.args(arguments);
+        command
     }
 }
 
@@ -375,7 +364,6 @@ struct Run {
     milliseconds: f64,
     /// MiB.
     peak: f64,
-    output: Vec<u8>,
 }
 
 /// The most memory that the process `id` had, in MiB, as seen until it ended.
