@@ -4,7 +4,7 @@ use super::run::run_without;
 use crate::secret::Secret;
 use crate::tree::Span;
 
-/// Edits of one text. They must not overlap, and may come in any order.
+/// Edits of one text, in any order. They must not overlap, but what is taken out may.
 #[derive(Debug, Default)]
 pub struct Splice<'a> {
     edits: Vec<Edit<'a>>,
@@ -65,6 +65,7 @@ impl<'a> Splice<'a> {
         let text = text.as_ref();
         self.edits
             .sort_by_key(|edit| (edit.span.start, edit.span.end));
+        self.clip();
         let added: usize = self.edits.iter().map(|edit| edit.text.len()).sum();
         let length = |span: Span| span.end.saturating_sub(span.start);
         let removed: usize = self.edits.iter().map(|edit| length(edit.span)).sum();
@@ -72,7 +73,6 @@ impl<'a> Splice<'a> {
         let mut result = Vec::with_capacity((text.len() + added).saturating_sub(removed));
         let mut at = 0;
         for Edit { span, text: new } in &self.edits {
-            debug_assert!(at <= span.start && span.start <= span.end, "edits overlap");
             result.extend_from_slice(text.get(at..span.start).unwrap_or_default());
             for part in new.parts() {
                 result.extend_from_slice(part);
@@ -81,6 +81,19 @@ impl<'a> Splice<'a> {
         }
         result.extend_from_slice(text.get(at..).unwrap_or_default());
         Secret::new(result)
+    }
+
+    /// Leaves to each of the sorted edits only what no edit before it covers.
+    fn clip(&mut self) {
+        let (mut at, mut was_removal) = (0, true);
+        for Edit { span, text } in &mut self.edits {
+            let is_removal = text.len() == 0;
+            let is_apart = at <= span.start;
+            debug_assert!(is_apart || is_removal || was_removal, "edits overlap");
+            span.start = span.start.max(at);
+            span.end = span.end.max(span.start);
+            (at, was_removal) = (span.end, is_removal);
+        }
     }
 }
 
@@ -103,6 +116,16 @@ pub(super) fn is_long_word(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_taken_out_may_overlap() {
+        let mut splice = Splice::default();
+        splice.remove(Span { start: 2, end: 4 });
+        splice.replace(Span { start: 2, end: 6 }, Secret::from_text("new"));
+        splice.remove(Span { start: 7, end: 9 });
+        splice.remove(Span { start: 8, end: 10 });
+        assert_eq!(splice.apply("0123456789").expose_text(), Some("01new6"));
+    }
 
     #[test]
     fn edits_in_any_order_leave_the_rest_alone() {

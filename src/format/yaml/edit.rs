@@ -47,6 +47,8 @@ pub struct Editor<'a> {
     pub(super) splice: Splice<'a>,
     /// Whether lines were put behind a last line that does not end.
     longer: bool,
+    /// Ends of edits: blanks on empty lines right behind them could become text of a block.
+    blanks_behind: Vec<usize>,
 }
 
 impl<'a> Editor<'a> {
@@ -68,6 +70,7 @@ impl<'a> Editor<'a> {
             line_break,
             splice: Splice::default(),
             longer: false,
+            blanks_behind: Vec::new(),
         }
     }
 
@@ -119,7 +122,17 @@ impl<'a> Editor<'a> {
 
     /// Puts `parts` in the place of `span`.
     pub(super) fn put(&mut self, span: Span, parts: &[&str]) {
-        self.splice.replace(span, Secret::from(parts.concat()));
+        let text = parts.concat();
+        if text.contains('\n') {
+            self.blanks_behind.push(span.end);
+        }
+        self.splice.replace(span, Secret::from(text));
+    }
+
+    /// Takes out the lines in `span`.
+    pub(super) fn remove(&mut self, span: Span) {
+        self.blanks_behind.push(span.end);
+        self.splice.remove(span);
     }
 
     /// Puts `parts` in front of the byte `at`.
@@ -275,7 +288,39 @@ impl<'a> Editor<'a> {
             // The last line of a block text has to end.
             self.put_at(self.source.len(), &[self.line_break]);
         }
+        self.clear_blanks();
         self.splice.apply(self.source)
+    }
+
+    /// Takes the blanks from empty lines below what was put or taken out, since a block text that now stands above
+    /// them would count those beyond its indentation as its own.
+    fn clear_blanks(&mut self) {
+        let mut ends = std::mem::take(&mut self.blanks_behind);
+        ends.sort_unstable();
+        let mut done = 0;
+        for end in ends {
+            let behind = &self.source[end..];
+            let begins_line = end == 0 || self.source[..end].ends_with('\n');
+            let rest = match behind.strip_prefix("\r\n").or(behind.strip_prefix('\n')) {
+                _ if begins_line => behind,
+                Some(rest) => rest,
+                None => continue,
+            };
+            let mut start = self.source.len() - rest.len();
+            if start < done {
+                continue;
+            }
+            for line in rest.split_inclusive('\n') {
+                let blanks = line.len() - line.trim_start_matches([' ', '\t']).len();
+                if !matches!(&line[blanks..], "" | "\n" | "\r\n") {
+                    break;
+                }
+                let end = start + blanks;
+                self.splice.remove(Span { start, end });
+                start += line.len();
+            }
+            done = start;
+        }
     }
 }
 

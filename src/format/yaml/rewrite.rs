@@ -49,9 +49,6 @@ fn rewritten(source: &str, before: &[Map], after: &[Map], as_sops: bool) -> Secr
     for (before, after) in before.iter().zip(after) {
         rewriter.document(before, after);
     }
-    if let (Some(before), Some(after)) = (before.last(), after.last()) {
-        rewriter.drop_last_blanks(before, after);
-    }
     if rewriter.stuck {
         return anew(before, after);
     }
@@ -183,19 +180,6 @@ impl<'a> Rewriter<'a> {
         let followed = last_leaf(after).is_some_and(|last| last.span != leaf.span);
         if bare && kept && followed {
             self.edit.put_at(leaf.span.start + 1, &["-"]);
-        }
-    }
-
-    /// Takes away blanks that are the last line, without a line break: they would become text of a new block
-    /// above them.
-    fn drop_last_blanks(&mut self, before: &'a Map, after: &'a Map) {
-        let start = self.source.trim_end_matches([' ', '\t']).len();
-        let end = self.source.len();
-        let is_line = self.edit.begins_line(start);
-        let is_free = last_leaf(before).is_none_or(|leaf| leaf.span.end <= start);
-        let is_new = last_leaf(after).is_some_and(|leaf| leaf.position == Position::default());
-        if start < end && is_line && is_free && is_new {
-            self.edit.put(Span { start, end }, &[]);
         }
     }
 

@@ -105,7 +105,7 @@ impl<'a> Rewriter<'a> {
             let start = range.start.max(covered);
             if start < range.end {
                 let end = range.end;
-                self.edit.splice.remove(Span { start, end });
+                self.edit.remove(Span { start, end });
                 covered = end;
             }
         }
