@@ -272,7 +272,8 @@ impl Stage {
             Row::note(FIGURE, what, format!("{time:.1} ms"), json!({ "ms": time }))
         };
         let nothing = "start and end of a program that does nothing (true)";
-        let shell = "start and end of a shell that does nothing (sh -c true), as exec-env needs one";
+        let shell =
+            "start and end of a shell that does nothing (sh -c true), as exec-env needs one";
         [
             row(nothing, "/bin/true", &[]),
             row(shell, "/bin/sh", &["-c", "true"]),
