@@ -1,8 +1,9 @@
 //! Files on disk: reading with a cap, atomic replacement, exclusive creation, private scratch.
 //!
-//! A file is never written in place: a temporary file beside it is filled, synced and renamed over
-//! it, under a lock on the directory and only if the file still holds what was read. Contents are
-//! [`Secret`]s, since a document may not be sealed yet. Nothing here knows what a file means.
+//! A file is never written in place: a temporary file, without a name where there can be one, is filled,
+//! synced and takes the name of the other one, under a lock on the directory and only if the file still holds
+//! what was read. Contents are [`Secret`]s, since a document may not be sealed yet. Nothing here knows what a
+//! file means.
 
 #![expect(
     clippy::disallowed_methods,
@@ -13,6 +14,7 @@
 mod attributes;
 mod lock;
 mod scratch;
+mod temporary;
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -23,7 +25,7 @@ use std::sync::OnceLock;
 use rustix::fs::Access;
 
 use self::lock::Lock;
-use crate::digest::Digest;
+use self::temporary::{NotNamed, Temporary};
 use crate::name::of_path;
 use crate::secret::Secret;
 
@@ -238,27 +240,30 @@ pub fn replace(original: &Original, content: &Secret) -> Result<(), FileError> {
             "it has other names (hard links), which would keep the old content; make it a file of its own first: cp -p FILE COPY && mv COPY FILE",
         ));
     }
-    let temporary = filled(&lock, path, content)?;
-    keep_owner(temporary.as_file(), &metadata, path)?;
-    if !attributes::copy(path, temporary.as_file()) {
-        let why = "its access list would be lost";
-        return Err(FileError::irreplaceable(path, why));
-    }
-    let mode = fs::Permissions::from_mode(metadata.mode() & 0o7777);
-    temporary
-        .as_file()
-        .set_permissions(mode)
-        .map_err(FileError::io("write", path))?;
-    // As late as can be: who does not know of the lock may write until now.
-    if read(path, original.content.len() as u64).ok().as_ref() != Some(&original.content) {
-        return Err(FileError::Changed {
-            path: path.to_path_buf(),
-        });
-    }
-    temporary
-        .persist(path)
-        .map_err(|error| rename_error(path, error.error))?;
-    lock.sync()
+    let fitted = |file: &File| {
+        keep_owner(file, &metadata, path)?;
+        if !attributes::copy(path, file) {
+            let why = "its access list would be lost";
+            return Err(FileError::irreplaceable(path, why));
+        }
+        let mode = fs::Permissions::from_mode(metadata.mode() & 0o7777);
+        file.set_permissions(mode)
+            .map_err(FileError::io("write", path))?;
+        // As late as can be: who does not know of the lock may write until now.
+        if read(path, original.content.len() as u64).ok().as_ref() != Some(&original.content) {
+            return Err(FileError::Changed {
+                path: path.to_path_buf(),
+            });
+        }
+        Ok(())
+    };
+    let write = Write {
+        lock: &lock,
+        path,
+        content,
+        way: Way::Over,
+    };
+    write.run(fitted)
 }
 
 /// Creates `path` with `content` and `mode` (the umask applies), never over an existing file.
@@ -268,16 +273,7 @@ pub fn replace(original: &Original, content: &Secret) -> Result<(), FileError> {
 ///
 /// [`FileError::Io`]; see [`FileError::is_taken`].
 pub fn create(path: &Path, content: &Secret, mode: u32) -> Result<(), FileError> {
-    let lock = Lock::on_directory_of(path)?;
-    let temporary = filled(&lock, path, content)?;
-    temporary
-        .as_file()
-        .set_permissions(fs::Permissions::from_mode(mode & !umask()))
-        .map_err(FileError::io("write", path))?;
-    temporary
-        .persist_noclobber(path)
-        .map_err(|error| FileError::io("write", path)(error.error))?;
-    lock.sync()
+    create_by(path, content, mode, Way::New)
 }
 
 /// As [`create`], without waiting for the disk: for what can be made again.
@@ -286,19 +282,21 @@ pub fn create(path: &Path, content: &Secret, mode: u32) -> Result<(), FileError>
 ///
 /// As [`create`].
 pub fn create_copy(path: &Path, content: &Secret, mode: u32) -> Result<(), FileError> {
+    create_by(path, content, mode, Way::NewCopy)
+}
+
+fn create_by(path: &Path, content: &Secret, mode: u32, way: Way) -> Result<(), FileError> {
     let lock = Lock::on_directory_of(path)?;
-    let mut temporary = beside(&lock, path).map_err(FileError::io("write", path))?;
-    temporary
-        .write_all(content.expose())
-        .and_then(|()| {
-            let mode = fs::Permissions::from_mode(mode & !umask());
-            temporary.as_file().set_permissions(mode)
-        })
-        .map_err(FileError::io("write", path))?;
-    temporary
-        .persist_noclobber(path)
-        .map_err(|error| FileError::io("write", path)(error.error))?;
-    Ok(())
+    let write = Write {
+        lock: &lock,
+        path,
+        content,
+        way,
+    };
+    write.run(|file| {
+        file.set_permissions(fs::Permissions::from_mode(mode & !umask()))
+            .map_err(FileError::io("write", path))
+    })
 }
 
 /// Writes `content` into what is there and no regular file: a device, a pipe.
@@ -327,54 +325,82 @@ pub fn create_pipe(path: &Path) -> Result<(), FileError> {
         .map_err(|errno| FileError::io("create", path)(errno.into()))
 }
 
-/// A synced temporary file beside `path` that holds `content`, mode 0600.
-fn filled(
-    lock: &Lock,
-    path: &Path,
-    content: &Secret,
-) -> Result<tempfile::NamedTempFile, FileError> {
-    let directory = lock.directory();
-    let cannot = |error: io::Error| match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            FileError::irreplaceable(path, CLOSED)
-        }
-        _ => FileError::io("write into", directory)(error),
-    };
-    let mut temporary = beside(lock, path).map_err(cannot)?;
-    temporary
-        .write_all(content.expose())
-        .and_then(|()| temporary.as_file().sync_all())
-        .map_err(FileError::io("write into", directory))?;
-    Ok(temporary)
+/// How a file is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// In place of the one that has its name.
+    Over,
+    /// Where nothing has its name.
+    New,
+    /// As `New`; it need not be on the disk afterwards.
+    NewCopy,
 }
 
-/// An empty file beside `path`. Under the lock its name is always the same, so that what a killed call has
-/// left there goes; without the lock somebody else may be writing it.
-fn beside(lock: &Lock, path: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let directory = lock.directory();
-    let mut builder = tempfile::Builder::new();
-    if lock.is_held {
-        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-        let name = format!(".sealctl-{}", Digest::combine([name]).short(16));
-        builder.prefix(&name).rand_bytes(0);
-        let made = builder.tempfile_in(directory).or_else(|error| {
-            if error.kind() == io::ErrorKind::AlreadyExists {
-                fs::remove_file(directory.join(&name))?;
-            }
-            builder.tempfile_in(directory)
-        });
-        if made.is_ok() {
-            return made;
+/// A file that is about to be written: as a whole, or not at all.
+struct Write<'a> {
+    lock: &'a Lock,
+    path: &'a Path,
+    content: &'a Secret,
+    way: Way,
+}
+
+impl Write<'_> {
+    /// Writes it. `fit` is called once it is filled, before it takes its name.
+    fn run(&self, fit: impl Fn(&File) -> Result<(), FileError>) -> Result<(), FileError> {
+        let Self { lock, path, .. } = self;
+        temporary::sweep(lock, path);
+        let unnamed = Temporary::unnamed(lock);
+        let done = unnamed.map(|made| self.put(made, &fit)).transpose()?;
+        if done != Some(true) {
+            let named = Temporary::named(lock, path).map_err(|error| self.cannot_make(error))?;
+            self.put(named, &fit)?;
+        }
+        match self.way {
+            Way::NewCopy => Ok(()),
+            Way::Over | Way::New => lock.sync(),
         }
     }
-    temporary(directory)
-}
 
-/// An empty file in `directory`, under a name that nobody has.
-fn temporary(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
-    tempfile::Builder::new()
-        .prefix(".sealctl-")
-        .tempfile_in(directory)
+    /// Whether `temporary` became the file; if not, one with a name can.
+    fn put(
+        &self,
+        temporary: Temporary,
+        fit: impl Fn(&File) -> Result<(), FileError>,
+    ) -> Result<bool, FileError> {
+        let mut file = temporary.file();
+        file.write_all(self.content.expose())
+            .and_then(|()| match self.way {
+                Way::NewCopy => Ok(()),
+                Way::Over | Way::New => file.sync_all(),
+            })
+            .map_err(FileError::io("write into", self.lock.directory()))?;
+        fit(file)?;
+        let named = match self.way {
+            Way::Over => temporary.rename_over(self.lock, self.path),
+            Way::New | Way::NewCopy => temporary.name(self.path),
+        };
+        match named {
+            Ok(()) => Ok(true),
+            Err(NotNamed::Unnameable) => Ok(false),
+            Err(NotNamed::Refused(error)) => Err(self.not_named(error)),
+        }
+    }
+
+    fn cannot_make(&self, error: io::Error) -> FileError {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                FileError::irreplaceable(self.path, CLOSED)
+            }
+            _ => FileError::io("write into", self.lock.directory())(error),
+        }
+    }
+
+    fn not_named(&self, error: io::Error) -> FileError {
+        match self.way {
+            Way::Over => rename_error(self.path, error),
+            Way::New | Way::NewCopy => FileError::io("write", self.path)(error),
+        }
+    }
 }
 
 fn keep_owner(file: &File, wanted: &fs::Metadata, path: &Path) -> Result<(), FileError> {
@@ -592,10 +618,10 @@ mod tests {
         let path = folder.path().join("a.yaml");
         create(&path, &secret("old"), PUBLIC).unwrap();
         let lock = Lock::on_directory_of(&path).unwrap();
-        filled(&lock, &path, &secret("half"))
-            .unwrap()
-            .keep()
-            .unwrap();
+        match Temporary::named(&lock, &path).unwrap() {
+            Temporary::Named(named) => drop(named.keep().unwrap()),
+            Temporary::Unnamed(_) => panic!("it has a name"),
+        }
         drop(lock);
         assert_eq!(list(folder.path()).unwrap().len(), 2);
         replace(&read_original(&path, 100).unwrap(), &secret("new")).unwrap();
@@ -604,6 +630,51 @@ mod tests {
         let refused = replace(&read_original(&path, 100).unwrap(), &secret("x")).unwrap_err();
         assert!(matches!(refused, FileError::Irreplaceable { .. }));
         assert_eq!(read(&path, 100).unwrap(), secret("new"));
+    }
+
+    #[test]
+    fn what_is_written_has_no_name_before_it_is_whole() {
+        let folder = folder_with_attributes();
+        let path = folder.path().join("a.yaml");
+        let lock = Lock::on_directory_of(&path).unwrap();
+        for way in [Way::New, Way::Over, Way::NewCopy] {
+            let content = &secret("text");
+            let write = Write {
+                lock: &lock,
+                path: &path,
+                content,
+                way,
+            };
+            let before = list(folder.path()).unwrap();
+            let seen = std::cell::RefCell::new(Vec::new());
+            let look = |_: &File| {
+                seen.borrow_mut().push(list(folder.path()).unwrap());
+                Ok(())
+            };
+            let done = write.run(look);
+            assert_eq!(done.is_err(), way == Way::NewCopy, "it is there already");
+            assert_eq!(seen.into_inner(), [before]);
+            assert_eq!(list(folder.path()).unwrap(), ["a.yaml"]);
+        }
+    }
+
+    #[test]
+    fn where_every_file_has_a_name_the_same_is_written() {
+        let folder = folder();
+        let path = folder.path().join("a.yaml");
+        let lock = Lock::on_directory_of(&path).unwrap();
+        for (way, content) in [(Way::New, &secret("one")), (Way::Over, &secret("two"))] {
+            let write = Write {
+                lock: &lock,
+                path: &path,
+                content,
+                way,
+            };
+            let named = Temporary::named(&lock, &path).unwrap();
+            assert!(write.put(named, |_| Ok(())).unwrap());
+            assert_eq!(read(&path, 100).unwrap(), *content);
+            assert_eq!(list(folder.path()).unwrap(), ["a.yaml"]);
+        }
     }
 
     #[test]

@@ -41,8 +41,13 @@ impl Lock {
         &self.directory
     }
 
+    /// The directory itself, for calls that take it by its number.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Makes the rename durable.
-    pub(super) fn sync(self) -> Result<(), FileError> {
+    pub(super) fn sync(&self) -> Result<(), FileError> {
         self.file
             .sync_all()
             .map_err(FileError::io("sync", &self.directory))

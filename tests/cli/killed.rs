@@ -261,3 +261,34 @@ fn rekey_of_a_document() {
     let rekey = case(&["rekey", "--yes", "-e", "dev"], DEV, "HOST: db");
     walk(second, &rekey);
 }
+
+#[test]
+fn plaintext_that_is_not_whole_stands_nowhere() {
+    let sandbox = sealed();
+    let target = sandbox.path("b.yaml");
+    for arguments in [
+        &["sops", "decrypt", "--output", "b.yaml", "a.yaml"][..],
+        &["decrypt", "a.yaml", "--out", "b.yaml"],
+    ] {
+        let whole = sandbox.run(&["sops", "decrypt", "a.yaml"]).ok().stdout;
+        let names = beside(&target);
+        let case = Case {
+            arguments,
+            input: "",
+            file: "b.yaml",
+            done: "",
+        };
+        let last = (1..MANY).find_map(|before| {
+            let call = killed(&sandbox, &case, before);
+            let mut left = beside(&target);
+            if let Ok(text) = fs::read_to_string(&target) {
+                assert_eq!(text, whole, "before {call:?}");
+                fs::remove_file(&target).unwrap();
+                left.retain(|name| name != "b.yaml");
+            }
+            assert_eq!(left, names, "before {call:?}");
+            call.is_none().then_some(before)
+        });
+        assert!(last.is_some_and(|last| last > 3), "{last:?}");
+    }
+}
