@@ -15,9 +15,10 @@ mod attributes;
 mod lock;
 mod scratch;
 mod temporary;
+mod write;
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -25,7 +26,7 @@ use std::sync::OnceLock;
 use rustix::fs::Access;
 
 use self::lock::Lock;
-use self::temporary::{NotNamed, Temporary};
+use self::write::{Way, Write};
 use crate::name::of_path;
 use crate::secret::Secret;
 
@@ -33,8 +34,6 @@ pub use scratch::{Scratch, ScratchPlaces};
 
 /// Mode of files that hold a private key or plaintext.
 pub const PRIVATE: u32 = 0o600;
-/// Why nothing can be put beside a file.
-const CLOSED: &str = "no file can be made in its directory, and it is never written in place; open the directory for writing, or write to another one";
 /// Room for what does not tell how long it is.
 const UNKNOWN_LENGTH: u64 = 1 << 21;
 /// Mode of files that everybody may read; the umask narrows it.
@@ -305,6 +304,7 @@ fn create_by(path: &Path, content: &Secret, mode: u32, way: Way) -> Result<(), F
 ///
 /// [`FileError::Io`], also where nothing is.
 pub fn write_through(path: &Path, content: &Secret) -> Result<(), FileError> {
+    use io::Write as _;
     let mut file = File::options()
         .write(true)
         .open(path)
@@ -325,84 +325,6 @@ pub fn create_pipe(path: &Path) -> Result<(), FileError> {
         .map_err(|errno| FileError::io("create", path)(errno.into()))
 }
 
-/// How a file is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// In place of the one that has its name.
-    Over,
-    /// Where nothing has its name.
-    New,
-    /// As `New`; it need not be on the disk afterwards.
-    NewCopy,
-}
-
-/// A file that is about to be written: as a whole, or not at all.
-struct Write<'a> {
-    lock: &'a Lock,
-    path: &'a Path,
-    content: &'a Secret,
-    way: Way,
-}
-
-impl Write<'_> {
-    /// Writes it. `fit` is called once it is filled, before it takes its name.
-    fn run(&self, fit: impl Fn(&File) -> Result<(), FileError>) -> Result<(), FileError> {
-        let Self { lock, path, .. } = self;
-        temporary::sweep(lock, path);
-        let unnamed = Temporary::unnamed(lock);
-        let done = unnamed.map(|made| self.put(made, &fit)).transpose()?;
-        if done != Some(true) {
-            let named = Temporary::named(lock, path).map_err(|error| self.cannot_make(error))?;
-            self.put(named, &fit)?;
-        }
-        match self.way {
-            Way::NewCopy => Ok(()),
-            Way::Over | Way::New => lock.sync(),
-        }
-    }
-
-    /// Whether `temporary` became the file; if not, one with a name can.
-    fn put(
-        &self,
-        temporary: Temporary,
-        fit: impl Fn(&File) -> Result<(), FileError>,
-    ) -> Result<bool, FileError> {
-        let mut file = temporary.file();
-        file.write_all(self.content.expose())
-            .and_then(|()| match self.way {
-                Way::NewCopy => Ok(()),
-                Way::Over | Way::New => file.sync_all(),
-            })
-            .map_err(FileError::io("write into", self.lock.directory()))?;
-        fit(file)?;
-        let named = match self.way {
-            Way::Over => temporary.rename_over(self.lock, self.path),
-            Way::New | Way::NewCopy => temporary.name(self.path),
-        };
-        match named {
-            Ok(()) => Ok(true),
-            Err(NotNamed::Unnameable) => Ok(false),
-            Err(NotNamed::Refused(error)) => Err(self.not_named(error)),
-        }
-    }
-
-    fn cannot_make(&self, error: io::Error) -> FileError {
-        match error.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                FileError::irreplaceable(self.path, CLOSED)
-            }
-            _ => FileError::io("write into", self.lock.directory())(error),
-        }
-    }
-
-    fn not_named(&self, error: io::Error) -> FileError {
-        match self.way {
-            Way::Over => rename_error(self.path, error),
-            Way::New | Way::NewCopy => FileError::io("write", self.path)(error),
-        }
-    }
-}
-
 fn keep_owner(file: &File, wanted: &fs::Metadata, path: &Path) -> Result<(), FileError> {
     let made = file.metadata().map_err(FileError::io("write", path))?;
     if (made.uid(), made.gid()) == (wanted.uid(), wanted.gid()) {
@@ -412,16 +334,6 @@ fn keep_owner(file: &File, wanted: &fs::Metadata, path: &Path) -> Result<(), Fil
         let why = "it belongs to another user or group, which would be lost";
         FileError::irreplaceable(path, why)
     })
-}
-
-fn rename_error(path: &Path, error: io::Error) -> FileError {
-    match error.kind() {
-        io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices => {
-            let why = "it is a mount of its own; mount its directory instead";
-            FileError::irreplaceable(path, why)
-        }
-        _ => FileError::io("replace", path)(error),
-    }
 }
 
 /// The mask of this process, which never changes it.
@@ -521,6 +433,7 @@ pub fn mode(path: &Path) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use super::temporary::Temporary;
     use super::*;
 
     fn folder() -> tempfile::TempDir {

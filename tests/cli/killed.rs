@@ -278,8 +278,8 @@ fn plaintext_that_is_not_whole_stands_nowhere() {
             file: "b.yaml",
             done: "",
         };
-        let last = (1..MANY).find_map(|before| {
-            let call = killed(&sandbox, &case, before);
+        let last = (1..MANY).find(|before| {
+            let call = killed(&sandbox, &case, *before);
             let mut left = beside(&target);
             if let Ok(text) = fs::read_to_string(&target) {
                 assert_eq!(text, whole, "before {call:?}");
@@ -287,7 +287,7 @@ fn plaintext_that_is_not_whole_stands_nowhere() {
                 left.retain(|name| name != "b.yaml");
             }
             assert_eq!(left, names, "before {call:?}");
-            call.is_none().then_some(before)
+            call.is_none()
         });
         assert!(last.is_some_and(|last| last > 3), "{last:?}");
     }
