@@ -2,6 +2,7 @@
 
 use crate::format::Splice;
 use crate::secret::Secret;
+use crate::tree::Span;
 
 /// See [`super::append_lines`].
 pub(super) fn append_lines(text: &Secret, lines: &Secret) -> Secret {
@@ -16,9 +17,16 @@ pub(super) fn append_lines(text: &Secret, lines: &Secret) -> Secret {
     };
     let mut splice = Splice::default();
     for end in ends(source) {
-        let missing = end > 0 && !source[..end].ends_with('\n');
+        // Blanks on a last line without a line break: with one, a block text would count the line.
+        let bare = source[..end].trim_end_matches([' ', '\t']).len();
+        let start = if source[..bare].ends_with('\n') {
+            bare
+        } else {
+            end
+        };
+        let missing = start > 0 && !source[..start].ends_with('\n');
         let gap = if missing { line_break } else { "" };
-        splice.insert(end, format!("{gap}{lines}"));
+        splice.replace(Span { start, end }, format!("{gap}{lines}"));
     }
     splice.apply(source)
 }
@@ -73,6 +81,7 @@ mod tests {
             ("a: 1", "a: 1\ns: 1\n"),
             ("a: 1\n", "a: 1\ns: 1\n"),
             ("---\na: 1\n", "---\na: 1\ns: 1\n"),
+            ("a: |+\n  ", "a: |+\ns: 1\n"),
             ("a: 1\r\n", "a: 1\r\ns: 1\r\n"),
             ("a: 1\n---\nb: 1\n", "a: 1\ns: 1\n---\nb: 1\ns: 1\n"),
             (

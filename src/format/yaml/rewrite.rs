@@ -171,15 +171,18 @@ impl<'a> Rewriter<'a> {
         let Some(leaf) = last_leaf(before).filter(|leaf| leaf.span.end == self.source.len()) else {
             return;
         };
-        let header = self.source[leaf.span.start..].lines().next();
-        let strips = header.is_some_and(|line| line.contains('-'));
+        let header = self.source[leaf.span.start..].split_ascii_whitespace();
+        let header = header.take(1).collect::<String>();
+        let strips = header.contains('-');
         let block = matches!(leaf.style, Style::Literal | Style::Folded);
         let bare = block && !strips && !leaf.text.expose().ends_with(b"\n");
         let kept = leaf_at(after, leaf.span.start)
             .is_some_and(|new| new.text == leaf.text && new.style == leaf.style);
         let followed = last_leaf(after).is_some_and(|last| last.span != leaf.span);
         if bare && kept && followed {
-            self.edit.put_at(leaf.span.start + 1, &["-"]);
+            let start = leaf.span.start + header.find('+').unwrap_or(1);
+            let end = start + usize::from(header.contains('+'));
+            self.edit.put(Span { start, end }, &["-"]);
         }
     }
 

@@ -88,6 +88,11 @@ fn plain_line<'a>(scan: &mut Scanner<'a>, place: Place) -> Result<&'a str, Synta
             b':' if scan.blank_at(1) => break,
             b':' if place == Place::Flow && is_flow_indicator(scan.peek_at(1)) => break,
             b',' | b'[' | b']' | b'{' | b'}' if place == Place::Flow => break,
+            // Here SOPS takes it for the sign of a key.
+            b'?' if place == Place::Flow => {
+                let rule = "a text with a question mark must be quoted within brackets";
+                return Err(scan.malformed(rule));
+            }
             _ => {}
         }
         scan.at += 1;
