@@ -21,6 +21,7 @@ mod readers;
 mod recipients;
 mod rules;
 mod sealed_env;
+mod sealed_files;
 mod sops;
 mod store;
 mod ui;

@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::file;
@@ -51,11 +51,34 @@ pub(crate) fn commit_of<'a>(files: impl IntoIterator<Item = &'a str>) -> String 
     }
     names.sort_unstable();
     names.dedup();
-    let quoted = names
-        .iter()
-        .map(|name| shlex::try_quote(name).unwrap_or((*name).into()));
-    let quoted: Vec<_> = quoted.collect();
+    let quoted: Vec<String> = names.iter().map(|name| quoted(name)).collect();
     format!("git add {} && git commit", quoted.join(" "))
+}
+
+/// A name as a shell takes it.
+pub(crate) fn quoted(name: &str) -> String {
+    shlex::try_quote(name).unwrap_or(name.into()).into_owned()
+}
+
+/// The files of the repository below `folder`, from there: those that git knows and those that it would take.
+/// `None` outside a repository.
+pub(crate) fn files(folder: &Path) -> Option<Vec<PathBuf>> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let arguments = [
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ];
+    let listed = output(folder, &arguments)?;
+    let names = listed.expose().split(|byte| *byte == 0);
+    let names = names.filter(|name| !name.is_empty());
+    Some(
+        names
+            .map(|name| PathBuf::from(OsStr::from_bytes(name)))
+            .collect(),
+    )
 }
 
 /// The mail address that commits are made with.

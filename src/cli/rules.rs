@@ -4,49 +4,90 @@
 //! With it plain SOPS and editors seal for the same readers. Everything outside the markers is the
 //! user's and stays byte for byte.
 
+use std::path::Path;
+
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::project::Project;
 use crate::cli::readers;
-use crate::file;
+use crate::file::{self, Original};
 use crate::secret::Secret;
 
+/// Name of the file.
+pub(crate) const NAME: &str = ".sops.yaml";
 const BEGIN: &str = "# sealctl: begin";
 const END: &str = "# sealctl: end";
 /// The selection rule of every environment document.
 pub(crate) const SELECTION: &str = "^(secrets|password)$";
 const LIMIT: u64 = 1 << 20;
 
-/// Brings `.sops.yaml` up to date with `keys/`. Returns whether it changed.
+/// Brings `.sops.yaml` up to date with `keys/`; it is made where there is none. Returns whether it changed.
 ///
 /// # Errors
 ///
 /// When it cannot be told where the rules belong, or on the disk.
 pub(crate) fn refresh(project: &Project) -> Result<bool, CommandError> {
-    let path = project.root().join(".sops.yaml");
-    let rules = generate(project)?;
+    let path = project.root().join(NAME);
     if file::kind(&path).is_none() {
+        let rules = generate(project)?;
         let text = format!("creation_rules:\n{rules}");
         file::create(&path, &Secret::from(text), file::PUBLIC)?;
         return Ok(true);
     }
-    let original = file::read_original(&path, LIMIT)?;
-    let before = original.content().expose_text().unwrap_or_default();
-    let after = insert(before, &rules).ok_or_else(|| {
-        CommandError::new(
-            "E0515",
-            Exit::Project,
-            ".sops.yaml has no place for the rules of envs/",
-        )
-        .why("creation_rules is not a block list, or a marker line is missing")
-        .fix(format!(
-            "put \"  {BEGIN}\" and \"  {END}\" below creation_rules: as first entries"
-        ))
-    })?;
-    if after == before {
-        return Ok(false);
+    Stale::of(project, &path)?.map_or(Ok(false), |stale| stale.renew().map(|()| true))
+}
+
+/// A `.sops.yaml` whose generated rules are not those of `keys/` any more.
+pub(crate) struct Stale {
+    original: Original,
+    renewed: String,
+}
+
+impl Stale {
+    /// The one of `project`, if it has one with generated rules and they are others now.
+    ///
+    /// # Errors
+    ///
+    /// As [`refresh`].
+    pub(crate) fn find(project: &Project) -> Result<Option<Self>, CommandError> {
+        let path = project.root().join(NAME);
+        if file::kind(&path) != Some(file::Kind::File) {
+            return Ok(None);
+        }
+        let text = file::read(&path, LIMIT)?;
+        let text = text.expose_text().unwrap_or_default();
+        match text.lines().any(|line| line.trim() == BEGIN) {
+            true => Self::of(project, &path),
+            false => Ok(None),
+        }
     }
-    file::replace(&original, &Secret::from(after))?;
-    Ok(true)
+
+    fn of(project: &Project, path: &Path) -> Result<Option<Self>, CommandError> {
+        let rules = generate(project)?;
+        let original = file::read_original(path, LIMIT)?;
+        let before = original.content().expose_text().unwrap_or_default();
+        let renewed = insert(before, &rules).ok_or_else(|| {
+            CommandError::new(
+                "E0515",
+                Exit::Project,
+                ".sops.yaml has no place for the rules of envs/",
+            )
+            .why("creation_rules is not a block list, or a marker line is missing")
+            .fix(format!(
+                "put \"  {BEGIN}\" and \"  {END}\" below creation_rules: as first entries"
+            ))
+        })?;
+        let is_stale = renewed != before;
+        Ok(is_stale.then_some(Self { original, renewed }))
+    }
+
+    /// Writes the rules that `keys/` asks for.
+    ///
+    /// # Errors
+    ///
+    /// On the disk, and when the file was changed meanwhile.
+    pub(crate) fn renew(self) -> Result<(), CommandError> {
+        Ok(file::replace(&self.original, &Secret::from(self.renewed))?)
+    }
 }
 
 /// The rules of all environments that have keys, with the marker lines.

@@ -1,4 +1,4 @@
-//! `rekey`: who is listed in `keys/` can open the documents, and nobody else.
+//! `rekey`: who is listed in `keys/` can open the documents and the other sealed files, and nobody else.
 #![expect(clippy::disallowed_methods, reason = "takes a reader away")]
 
 use std::fs;
@@ -33,7 +33,7 @@ fn who_is_new_can_open_the_documents_and_no_value_is_sealed_anew() {
         "{}",
         ran.stdout
     );
-    ran.says(&["1 document would change, 1 document up to date"]);
+    ran.says(&["1 file would change, 1 file up to date"]);
     sandbox.refuses(&["rekey"], 2, &["E0521", "+ bob", "--yes"]);
     sandbox
         .run(&["rekey", "--yes"])
@@ -80,7 +80,95 @@ fn one_document_that_does_not_open_keeps_all_as_they_were() {
     sandbox.replace(DEV, "    revision: 3", "    revision: 9");
     sandbox.refuses(&["rekey", "--yes"], 15, &["E0150", DEV, "sealctl encrypt"]);
     sandbox.write("notes.txt", "a");
-    sandbox.refuses(&["rekey", "notes.txt"], 2, &["no document", "rotate"]);
+    sandbox.refuses(
+        &["rekey", "notes.txt"],
+        2,
+        &["no sealed file", "sealctl encrypt"],
+    );
     let ran = sandbox.run(&["rekey", "envs/prod", "--yes"]).ok();
     assert!(ran.stdout.contains("- age1"), "{}", ran.stdout);
+}
+
+/// Files of every format that are sealed for the readers of `dev`, some in its folder.
+const OTHERS: [(&str, &str); 4] = [
+    ("envs/dev/extra.json", "{\"password\": \"one\"}"),
+    ("envs/dev/old.ini", "[a]\npassword = one\n"),
+    ("shared/.env", "TOKEN=one\n"),
+    ("certs/tls.key", "token one\n"),
+];
+
+#[test]
+fn other_sealed_files_and_the_generated_rules_follow_the_listing_too() {
+    let sandbox = pending();
+    let theirs = format!(
+        "  - path_regex: ^shared/ # ours\n    age: {}\n\n",
+        recipient("alice")
+    );
+    let rules = sandbox.read(".sops.yaml");
+    sandbox.write(".sops.yaml", format!("{rules}{theirs}"));
+    sandbox
+        .run(&["rekey", "--yes"])
+        .ok()
+        .says(&["✓ .sops.yaml: the rules of keys/"]);
+    let renewed = sandbox.read(".sops.yaml");
+    assert!(renewed.ends_with(&theirs) && renewed.contains(&recipient("bob")));
+    for (name, text) in OTHERS {
+        sandbox.write(name, text);
+        let (alice, bob) = (recipient("alice"), recipient("bob"));
+        sandbox
+            .run(&["encrypt", "-r", &alice, "-r", &bob, name])
+            .ok();
+    }
+    fs::remove_file(sandbox.path("keys/dev/bob.pub")).unwrap();
+    let check = sandbox.run(&["check"]);
+    let said = [
+        "E0150 envs/dev/extra.json",
+        "E0150 envs/dev/old.ini",
+        "E0150 shared/.env",
+        "W0152 certs/tls.key",
+        "sealctl rekey -e ENV certs/tls.key",
+        "W0515 .sops.yaml",
+    ];
+    let missing: Vec<_> = said
+        .iter()
+        .filter(|line| !check.stdout.contains(**line))
+        .collect();
+    assert!(
+        check.code == 1 && missing.is_empty(),
+        "{missing:?}\n{}",
+        check.stdout
+    );
+    let words = ["certs/tls.key", "sealctl rekey -e ENV"];
+    sandbox.refuses(&["rekey", "certs/tls.key"], 2, &words);
+    sandbox.run(&["rekey", "--yes"]).ok().says(&[
+        "envs/dev/extra.json: sealed for alice",
+        "certs/tls.key is left as it is",
+        "git add .sops.yaml",
+    ]);
+    sandbox.run(&["rekey", "-e", "dev", "certs", "--yes"]).ok();
+    sandbox.run(&["check", "--strict"]).ok();
+    assert_eq!(sandbox.run(&["rekey", "--error-unchanged"]).code, 3);
+    let after = sandbox.read(".sops.yaml");
+    assert!(after.ends_with(&theirs) && !after.contains(&recipient("bob")));
+    for (name, text) in OTHERS {
+        let opened = sandbox.run(&["decrypt", name]).ok().stdout;
+        assert_eq!(
+            opened.split_whitespace().last(),
+            text.split_whitespace().last()
+        );
+    }
+    sandbox.become_reader("bob");
+    for (name, _) in OTHERS {
+        sandbox.refuses(&["decrypt", name], 12, &["E0112"]);
+    }
+}
+
+#[test]
+fn rules_that_sealctl_did_not_write_stay_byte_for_byte() {
+    let sandbox = pending();
+    let theirs = format!("creation_rules:\n- age: {}\n", recipient("alice"));
+    sandbox.write(".sops.yaml", &theirs);
+    sandbox.run(&["rekey", "--yes"]).ok();
+    sandbox.run(&["check", "--strict"]).ok();
+    assert_eq!(sandbox.read(".sops.yaml"), theirs);
 }

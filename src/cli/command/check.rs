@@ -1,4 +1,6 @@
-//! `check`: names and values of documents.
+//! `check`: names and values of documents, and the readers of every sealed file.
+
+mod others;
 
 use std::collections::BTreeMap;
 
@@ -18,10 +20,12 @@ use crate::tree::{Map, Node};
 use crate::trust::{self, Verdict};
 use crate::vocabulary::CLI_API_VERSION;
 
-/// Check documents
+/// Check documents, and who can open the other sealed files
 ///
 /// Prints every finding with its place. What can be said without a key is said without one; the values
-/// of a document that you cannot open are unchecked.
+/// of a document that you cannot open are unchecked. Of sealed files that are no documents the readers are
+/// looked at: they have to be those of the environment in whose folder the file lies, else those of the creation
+/// rule in .sops.yaml that fits.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  sealctl check\n  sealctl check --all-envs --strict")]
 pub(crate) struct CheckArgs {
@@ -33,9 +37,12 @@ pub(crate) struct CheckArgs {
     strict: bool,
 }
 
-/// What one document gave.
+/// What one file gave.
 struct Report {
-    document: DocumentRef,
+    /// How messages call it.
+    shown: String,
+    /// `None` for a file that is no document.
+    document: Option<DocumentRef>,
     lines: Vec<Line>,
     /// Names in `config`, `secrets` and `derived`.
     names: Vec<String>,
@@ -60,6 +67,9 @@ pub(crate) fn run(session: &mut Session, args: &CheckArgs) -> Result<Outcome, Co
         .collect();
     if args.all_envs {
         compare(&mut reports);
+    }
+    if session.globals.app.is_none() {
+        reports.extend(others::examine(session, &project, args.all_envs)?);
     }
     if session.globals.output == Some(OutputFormat::Json) {
         session.ui.report(&json(&reports).to_string());
@@ -90,16 +100,13 @@ fn documents(
 
 /// Everything that is wrong with one document, and with the readers of its environment.
 fn examine(session: &Session, project: &Project, document: DocumentRef) -> Report {
-    let mut report = Report {
-        document,
-        lines: Vec::new(),
-        names: Vec::new(),
-        was_opened: false,
-    };
-    if let Err(error) = readers::of(project, &report.document.environment) {
+    let mut report = Report::new(document.to_string());
+    if let Err(error) = readers::of(project, &document.environment) {
         report.stop(&error);
     }
-    let source = match Source::of(project, &report.document) {
+    let source = Source::of(project, &document);
+    report.document = Some(document);
+    let source = match source {
         Ok(source) => source,
         Err(error) => {
             report.stop(&error);
@@ -179,6 +186,16 @@ fn seal(source: &Source, sealed: &Sealed, key: &DataKey, report: &mut Report) {
 }
 
 impl Report {
+    fn new(shown: String) -> Self {
+        Self {
+            shown,
+            document: None,
+            lines: Vec::new(),
+            names: Vec::new(),
+            was_opened: false,
+        }
+    }
+
     fn add(&mut self, shown: &str, found: &[Finding]) {
         self.lines.extend(found.iter().map(|finding| Line {
             severity: finding.severity,
@@ -196,6 +213,18 @@ impl Report {
             text: format!("{code} {text}"),
             fix: Some(fix.to_owned()),
         }));
+    }
+
+    /// What is said of it when nothing is wrong.
+    fn summary(&self) -> String {
+        if self.document.is_none() {
+            return "its readers are right".to_owned();
+        }
+        let unchecked = match self.was_opened {
+            true => "",
+            false => ", values unchecked",
+        };
+        format!("{}{unchecked}", counted(self.names.len(), "key"))
     }
 
     fn stop(&mut self, error: &CommandError) {
@@ -223,24 +252,29 @@ fn names(tree: &Map) -> Vec<String> {
 fn compare(reports: &mut [Report]) {
     let mut everywhere: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for report in reports.iter() {
-        let known = everywhere
-            .entry(report.document.app.to_string())
-            .or_default();
+        let Some(document) = &report.document else {
+            continue;
+        };
+        let known = everywhere.entry(document.app.to_string()).or_default();
         for name in &report.names {
             known
                 .entry(name.clone())
-                .or_insert_with(|| report.document.environment.to_string());
+                .or_insert_with(|| document.environment.to_string());
         }
     }
     for report in reports {
-        let Some(known) = everywhere.get(report.document.app.as_str()) else {
+        let app = report
+            .document
+            .as_ref()
+            .map(|document| document.app.as_str());
+        let Some(known) = app.and_then(|app| everywhere.get(app)) else {
             continue;
         };
         for (name, environment) in known
             .iter()
             .filter(|(name, _)| !report.names.contains(name))
         {
-            let shown = report.document.to_string();
+            let shown = &report.shown;
             report.lines.push(Line {
                 severity: Severity::Warning,
                 code: "W0295",
@@ -254,19 +288,10 @@ fn compare(reports: &mut [Report]) {
 fn print(session: &mut Session, reports: &[Report]) {
     let symbols = session.ui.symbols();
     for report in reports {
-        let count = report.names.len();
-        let keys = if count == 1 { "key" } else { "keys" };
-        let unchecked = if report.was_opened {
-            ""
-        } else {
-            ", values unchecked"
-        };
         if report.lines.is_empty() {
             let good = style::good(symbols.yes);
-            session.ui.report(&format!(
-                "{good} {}  {count} {keys}{unchecked}",
-                report.document
-            ));
+            let (shown, what) = (&report.shown, report.summary());
+            session.ui.report(&format!("{good} {shown}  {what}"));
         }
         for line in &report.lines {
             let sign = match line.severity {
@@ -280,10 +305,24 @@ fn print(session: &mut Session, reports: &[Report]) {
         }
     }
     let (errors, warnings) = counts(reports);
-    session.ui.status(&format!(
-        "{warnings} warnings, {errors} errors in {} documents",
-        reports.len()
-    ));
+    let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
+    let documents = reports.iter().filter(|one| one.document.is_some()).count();
+    let others = match reports.len() - documents {
+        0 => String::new(),
+        count => format!(" and {}", counted(count, "other file")),
+    };
+    let documents = counted(documents, "document");
+    session
+        .ui
+        .status(&format!("{warnings}, {errors} in {documents}{others}"));
+}
+
+/// `1 file`, `2 files`.
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
 }
 
 fn counts(reports: &[Report]) -> (usize, usize) {
@@ -302,18 +341,22 @@ fn json(reports: &[Report]) -> serde_json::Value {
             "severity": severity(line), "code": line.code, "text": line.text, "fix": line.fix,
         })
     };
-    let documents: Vec<serde_json::Value> = reports
-        .iter()
-        .map(|report| {
-            serde_json::json!({
-                "path": report.document.to_string(),
-                "keys": report.names.len(),
-                "valuesChecked": report.was_opened,
-                "findings": report.lines.iter().map(line).collect::<Vec<_>>(),
-            })
+    let findings = |report: &Report| report.lines.iter().map(line).collect::<Vec<_>>();
+    let (documents, files): (Vec<&Report>, Vec<&Report>) =
+        reports.iter().partition(|report| report.document.is_some());
+    let documents = documents.into_iter().map(|report| {
+        serde_json::json!({
+            "path": report.shown,
+            "keys": report.names.len(),
+            "valuesChecked": report.was_opened,
+            "findings": findings(report),
         })
-        .collect();
+    });
+    let files = files
+        .into_iter()
+        .map(|report| serde_json::json!({ "path": report.shown, "findings": findings(report) }));
     serde_json::json!({
-        "apiVersion": CLI_API_VERSION, "kind": "CheckReport", "documents": documents,
+        "apiVersion": CLI_API_VERSION, "kind": "CheckReport",
+        "documents": documents.collect::<Vec<_>>(), "files": files.collect::<Vec<_>>(),
     })
 }

@@ -12,11 +12,12 @@ use clap::Args;
 use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::keys::Keys;
+use crate::cli::sealed_files::is_sealed;
 use crate::cli::{Outcome, Session, parallel};
 use crate::file;
 use crate::format::Format;
 use crate::secret::Secret;
-use subjects::{Subject, is_sealed, subjects};
+use subjects::{Subject, subjects};
 
 /// From so many files on they are counted, no more listed.
 const MANY: usize = 10;

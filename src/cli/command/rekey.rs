@@ -1,43 +1,50 @@
-//! `rekey`: people changed; the readers of documents become those in `keys/`.
+//! `rekey`: people changed; the readers of documents become those in `keys/`, and those of other sealed files
+//! the ones that folder or rule say.
 //!
 //! All new files are made before the first one is written. Each is replaced as a whole, so a call that
 //! was killed is ended by the next one.
+
+mod selection;
 
 use std::path::PathBuf;
 
 use clap::Args;
 
+use self::selection::Selection;
 use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::keys::Keys;
 use crate::cli::project::{DocumentRef, Project};
-use crate::cli::readers::{self, Reader};
-use crate::cli::{Outcome, Session, git, parallel, store};
-use crate::crypto::identity::short;
-use crate::file;
-use crate::sops::Sealed;
+use crate::cli::sealed_files::{Audience, Named, SealedFile, difference};
+use crate::cli::{Outcome, Session, git, parallel, readers, rules, store};
+use crate::clock::{Clock as _, SystemClock};
+use crate::crypto::Recipient;
+use crate::sops::{Opened, Readers, Sealed};
 use crate::trust::{self, Change, Verdict};
 
-/// Make the readers of documents equal to keys/
+/// Make the readers of sealed files equal to keys/
 ///
-/// Whoever is new can open the documents afterwards; whoever is gone cannot, since they get a new data
-/// key. Every reader that comes or goes is named, and the changes are asked for. Values stay as they are:
-/// whoever was a reader knows them, and git keeps the former files.
+/// Whoever is new can open the files afterwards; whoever is gone cannot, since they get a new data key.
+/// Documents get the readers in keys/<env>/, and so does any other sealed file in the folder of an
+/// environment; one elsewhere gets those of the creation rule in .sops.yaml that fits, or those of -e when it
+/// is named. Every reader that comes or goes is named, and the changes are asked for. Values stay as they are:
+/// whoever was a reader knows them, and git keeps the former files. The rules in .sops.yaml that sealctl
+/// generated are brought up to date, too.
 #[derive(Debug, Args)]
 #[command(
-    before_help = "Examples:\n  sealctl rekey --dry-run\n  sealctl rekey -e prod\n  sealctl rekey envs/prod/web.yaml --yes"
+    before_help = "Examples:\n  sealctl rekey --dry-run\n  sealctl rekey -e prod\n  sealctl rekey envs/prod/web.yaml --yes\n  sealctl rekey -e prod certs/api.json"
 )]
 pub(crate) struct RekeyArgs {
-    /// Documents, or folders of documents (default: all, or those of the environment given with -e)
+    /// Sealed files, or folders of them (default: all, or those of the environment given with -e)
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
-/// A document whose readers are others than those listed.
+/// A file whose readers are others than it shall have.
 struct Planned {
     source: Source,
     sealed: Sealed,
-    wanted: Vec<Reader>,
+    wanted: Vec<Named>,
     /// Names of those who are new.
     come: Vec<String>,
     /// Keys of those who are gone.
@@ -46,13 +53,23 @@ struct Planned {
 
 /// `rekey`.
 pub(crate) fn run(session: &mut Session, args: &RekeyArgs) -> Result<Outcome, CommandError> {
-    let (project, documents) = documents(session, args)?;
+    let Selection {
+        project,
+        documents,
+        others,
+    } = selection::select(session, args)?;
     let planned = parallel::each(&session.ui, "reading documents", &documents, |document| {
         plan(&project, document)
     });
-    let planned: Vec<Planned> = all(session, planned)?.into_iter().flatten().collect();
-    let current = documents.len() - planned.len();
-    if planned.is_empty() {
+    let mut planned: Vec<Planned> = all(session, planned)?.into_iter().flatten().collect();
+    let known = others.len();
+    planned.extend(others.into_iter().filter_map(plan_other));
+    let current = documents.len() + known - planned.len();
+    let stale = rules::Stale::find(&project).unwrap_or_else(|error| {
+        session.ui.warn(error.what());
+        None
+    });
+    if planned.is_empty() && stale.is_none() {
         let readers = "have the readers of keys/";
         session.ui.same(&format!("{} {readers}", counted(current)));
         return Ok(Outcome::Unchanged);
@@ -62,8 +79,33 @@ pub(crate) fn run(session: &mut Session, args: &RekeyArgs) -> Result<Outcome, Co
         let (count, rest) = (counted(planned.len()), counted(current));
         let text = format!("{count} would change, {rest} up to date");
         session.ui.status(&text);
+        if stale.is_some() {
+            let name = rules::NAME;
+            session
+                .ui
+                .status(&format!("{name} would get the rules of keys/"));
+        }
         return Ok(Outcome::Done);
     }
+    let is_stale = stale.is_some();
+    let outcome = match planned.is_empty() {
+        true => Ok(Outcome::Done),
+        false => write(session, &planned, is_stale),
+    };
+    if let Some(stale) = stale.filter(|_| outcome.is_ok()) {
+        stale.renew()?;
+        session
+            .ui
+            .done(&format!("{}: the rules of keys/", rules::NAME));
+        if planned.is_empty() {
+            session.ui.next(&git::commit_of([rules::NAME, "keys"]));
+        }
+    }
+    outcome
+}
+
+/// Asks, and seals what is planned.
+fn write(session: &Session, planned: &[Planned], is_stale: bool) -> Result<Outcome, CommandError> {
     let question = format!("Seal {} for these readers?", counted(planned.len()));
     if !session.ui.confirm(&question, "--yes")? {
         return Err(CommandError::new(
@@ -73,14 +115,14 @@ pub(crate) fn run(session: &mut Session, args: &RekeyArgs) -> Result<Outcome, Co
         ));
     }
     let keys = Keys::new(session);
-    let made = parallel::each(&session.ui, "sealing documents", &planned, |one| {
+    let made = parallel::each(&session.ui, "sealing documents", planned, |one| {
         seal(session, &keys, one)
     });
     let made: Vec<(&Planned, Sealed)> = planned.iter().zip(all(session, made)?).collect();
     let saved = parallel::each(&session.ui, "writing documents", &made, |(one, sealed)| {
         store::save(session, &one.source, sealed)
     });
-    conclude(session, &planned, saved)
+    conclude(session, planned, saved, is_stale)
 }
 
 /// All results, or one error for those that failed.
@@ -107,74 +149,33 @@ fn all<T>(
     }
 }
 
-/// The documents that are meant. Who may read is not guessed: an environment counts only when it was typed.
-fn documents(
-    session: &Session,
-    args: &RekeyArgs,
-) -> Result<(Project, Vec<DocumentRef>), CommandError> {
-    let project = match args.files.first() {
-        Some(file) => Project::of_file(&session.globals, file)
-            .map_or_else(|| Project::find(&session.globals), Ok)?,
-        None => Project::find(&session.globals)?,
-    };
-    let mut documents = project.documents();
-    if session.environment_was_typed {
-        let name = project.environment(session.globals.environment.as_deref())?;
-        documents.retain(|document| document.environment == name);
-    }
-    if args.files.is_empty() {
-        return Ok((project, documents));
-    }
-    let mut places = Vec::new();
-    for path in &args.files {
-        let place = file::canonical(path)?;
-        if !documents
-            .iter()
-            .any(|one| project.path(one).starts_with(&place))
-        {
-            let what = format!("{} is no document of the project", path.display());
-            return Err(CommandError::usage(what)
-                .why("documents are envs/<env>/<app>.yaml")
-                .fix(format!(
-                    "sealctl sops rotate --in-place --add-age KEY {}",
-                    path.display()
-                ))
-                .fix("KEY is a public key (age1…); --rm-age KEY takes one away"));
-        }
-        places.push(place);
-    }
-    documents.retain(|one| {
-        places
-            .iter()
-            .any(|place| project.path(one).starts_with(place))
-    });
-    Ok((project, documents))
-}
-
 /// What has to be done for a document; `None` when its readers are those listed.
 fn plan(project: &Project, document: &DocumentRef) -> Result<Option<Planned>, CommandError> {
     let source = Source::of(project, document)?;
     let sealed = source.parse()?;
     let wanted = readers::of(project, &document.environment)?;
-    let is_wanted = |key: &&str| wanted.iter().any(|one| one.recipient.as_str() == *key);
-    let reads = |reader: &&Reader| {
-        let mut recipients = sealed.recipients();
-        recipients.any(|key| key == reader.recipient.as_str())
-    };
-    let gone = sealed.recipients().filter(|key| !is_wanted(key));
-    let gone: Vec<String> = gone.map(short).collect();
-    let come = wanted.iter().filter(|reader| !reads(reader));
-    let come: Vec<String> = come.map(|reader| reader.name.to_string()).collect();
-    if come.is_empty() && gone.is_empty() {
-        return Ok(None);
+    let wanted: Vec<Named> = wanted.iter().map(Named::from).collect();
+    Ok(plan_for(source, sealed, wanted))
+}
+
+/// The same for a file that is no document.
+fn plan_other(file: SealedFile) -> Option<Planned> {
+    match file.audience {
+        Audience::Known { readers, .. } => plan_for(file.source, file.sealed, readers),
+        Audience::Rule | Audience::Unknown { .. } => None,
     }
-    Ok(Some(Planned {
+}
+
+fn plan_for(source: Source, sealed: Sealed, wanted: Vec<Named>) -> Option<Planned> {
+    let (come, gone) = difference(&sealed, &wanted);
+    let is_same = come.is_empty() && gone.is_empty();
+    (!is_same).then_some(Planned {
         source,
         sealed,
         wanted,
         come,
         gone,
-    }))
+    })
 }
 
 /// Who comes and who goes, one line per document.
@@ -196,7 +197,7 @@ fn show(session: &mut Session, planned: &[Planned]) {
     }
 }
 
-/// The document for its new readers. One that was tampered with is not blessed by it.
+/// The file for its new readers. One that was tampered with is not blessed by it.
 fn seal(session: &Session, keys: &Keys, one: &Planned) -> Result<Sealed, CommandError> {
     let source = &one.source;
     let opened = source.open_any(session, keys)?;
@@ -209,7 +210,11 @@ fn seal(session: &Session, keys: &Keys, one: &Planned) -> Result<Sealed, Command
                 source.shown
             )));
     }
-    let recipients = readers::recipients(&one.wanted);
+    let recipients = one.wanted.iter().map(|reader| reader.recipient.clone());
+    let recipients: Vec<Recipient> = recipients.collect();
+    if !source.is_document() {
+        return seal_other(one, &opened, &recipients);
+    }
     let change = Change::Readers {
         opened: &opened,
         recipients: &recipients,
@@ -218,18 +223,42 @@ fn seal(session: &Session, keys: &Keys, one: &Planned) -> Result<Sealed, Command
     Ok(store::seal_again(session, source, &one.sealed, &change)?.sealed)
 }
 
+/// The same for a file that is no document: it gets a seal only where it has one.
+fn seal_other(
+    one: &Planned,
+    opened: &Opened,
+    recipients: &[Recipient],
+) -> Result<Sealed, CommandError> {
+    let readers = Readers::one_group(recipients);
+    let now = SystemClock.now().wall;
+    let draft = match one.gone.is_empty() {
+        true => opened.sealed().rewrap(opened.key(), &readers),
+        false => opened.rotate(&readers, now),
+    };
+    let draft = draft.and_then(|draft| trust::renew(draft, &one.sealed, now));
+    let draft = draft.map_err(|error| store::write_error(&one.source.shown, &error.into()))?;
+    Ok(draft.sealed)
+}
+
 fn conclude(
     session: &Session,
     planned: &[Planned],
     saved: Vec<Result<u64, CommandError>>,
+    is_stale: bool,
 ) -> Result<Outcome, CommandError> {
     let mut failed = Vec::new();
     for (one, saved) in planned.iter().zip(saved) {
         match saved {
             Ok(revision) => {
-                let (shown, names) = (&one.source.shown, readers::names(&one.wanted));
-                let text = format!("{shown}: sealed for {names}; revision {revision}");
-                session.ui.done(&text);
+                let names: Vec<&str> = one.wanted.iter().map(|one| one.name.as_str()).collect();
+                let (shown, names) = (&one.source.shown, names.join(", "));
+                let counter = match one.source.is_document() {
+                    true => format!("; revision {revision}"),
+                    false => String::new(),
+                };
+                session
+                    .ui
+                    .done(&format!("{shown}: sealed for {names}{counter}"));
             }
             Err(error) => failed.push(error),
         }
@@ -244,7 +273,9 @@ fn conclude(
     match failed.len() {
         0 => {
             let names = planned.iter().map(|one| one.source.shown.as_str());
-            session.ui.next(&git::commit_of(names.chain(["keys"])));
+            let rules = is_stale.then_some(rules::NAME);
+            let names = names.chain(["keys"]).chain(rules);
+            session.ui.next(&git::commit_of(names));
             Ok(Outcome::Done)
         }
         1 if planned.len() == 1 => Err(failed.remove(0)),
@@ -258,7 +289,7 @@ fn conclude(
 
 fn counted(count: usize) -> String {
     match count {
-        1 => "1 document".to_owned(),
-        count => format!("{count} documents"),
+        1 => "1 file".to_owned(),
+        count => format!("{count} files"),
     }
 }

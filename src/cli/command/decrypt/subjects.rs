@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::document::Source;
 use crate::cli::error::CommandError;
-use crate::file::{self, Kind};
-use crate::sops::{ReadError, Sealed};
+use crate::cli::sealed_files;
+use crate::file;
 
 /// A file to open.
 pub(super) struct Subject {
@@ -26,7 +25,12 @@ pub(super) fn subjects(named: &[PathBuf]) -> Result<Vec<Subject>, CommandError> 
     let mut subjects = Vec::new();
     for path in named {
         if file::is_directory(path) {
-            subjects.extend(files_below(path)?);
+            let found = sealed_files::files_below(path)?;
+            subjects.extend(found.into_iter().map(|(path, inner)| Subject {
+                path,
+                inner,
+                was_found: true,
+            }));
             continue;
         }
         let inner = path.file_name().unwrap_or(path.as_os_str());
@@ -40,43 +44,4 @@ pub(super) fn subjects(named: &[PathBuf]) -> Result<Vec<Subject>, CommandError> 
         return Err(CommandError::usage("standard input beside other files"));
     }
     Ok(subjects)
-}
-
-/// The files below a folder, sorted. Folders that begin with a dot and links to folders are passed over.
-fn files_below(top: &Path) -> Result<Vec<Subject>, CommandError> {
-    let mut found = Vec::new();
-    let mut folders = vec![PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        let here = file::canonical(&top.join(&folder))?;
-        for name in file::list(&here)? {
-            let inner = folder.join(&name);
-            match file::kind(&here.join(&name)) {
-                Some(Kind::Directory) => {
-                    let is_link = file::canonical(&here.join(&name))? != here.join(&name);
-                    if !is_link && !name.starts_with('.') {
-                        folders.push(inner);
-                    }
-                }
-                Some(Kind::File) => found.push(Subject {
-                    path: top.join(&inner),
-                    inner,
-                    was_found: true,
-                }),
-                Some(Kind::Other) | None => {}
-            }
-        }
-    }
-    found.sort_by(|one, other| one.inner.cmp(&other.inner));
-    Ok(found)
-}
-
-/// Whether a file that nobody named is a sealed one, be it a damaged one.
-pub(super) fn is_sealed(source: &Source) -> bool {
-    // Every sealed file has these words, in whatever format.
-    let text = source.text.expose_text().unwrap_or_default();
-    if !text.contains("sops") || !text.contains("lastmodified") {
-        return false;
-    }
-    let read = Sealed::read(source.any_format(), &source.text);
-    !matches!(read, Err(ReadError::NotSealed))
 }

@@ -11,7 +11,7 @@ use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::keys::Keys;
 use crate::cli::project::Project;
-use crate::cli::{Session, readers, recipients, store};
+use crate::cli::{Session, readers, recipients, sealed_files, store};
 use crate::clock::{Clock as _, SystemClock};
 use crate::crypto::Recipient;
 use crate::crypto::mac::Coverage;
@@ -199,12 +199,7 @@ fn environment(
         let name = project.environment(session.globals.environment.as_deref())?;
         return Ok(Some((project, name)));
     }
-    let inner = project.relative(original.path()).to_owned();
-    let mut folders = inner.iter().filter_map(|part| part.to_str());
-    let name = match (folders.next(), folders.next(), folders.next()) {
-        (Some("envs"), Some(name), Some(_)) => name.parse().ok(),
-        _ => None,
-    };
+    let name = sealed_files::environment_of(&project, original.path());
     Ok(name.map(|name| (project, name)))
 }
 
