@@ -56,6 +56,8 @@ pub enum Step {
     Key(String),
     /// Into a list, counted from 0 without the comments.
     Index(usize),
+    /// Into a list, counted from 0 with the comments, as SOPS counts. It may lead to a comment.
+    Place(usize),
 }
 
 impl Path {
@@ -89,7 +91,7 @@ impl Path {
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.iter().filter_map(|step| match step {
             Step::Key(key) => Some(key.as_str()),
-            Step::Index(_) => None,
+            Step::Index(_) | Step::Place(_) => None,
         })
     }
 }
@@ -112,7 +114,7 @@ impl fmt::Display for Path {
                     }
                     formatter.write_str(&one_line(key))?;
                 }
-                Step::Index(index) => write!(formatter, "[{index}]")?,
+                Step::Index(index) | Step::Place(index) => write!(formatter, "[{index}]")?,
             }
         }
         Ok(())
@@ -261,7 +263,7 @@ impl Map {
         })
     }
 
-    /// The value at `path`; `None` when there is none.
+    /// The value at `path`; `None` when there is none, or a comment.
     #[must_use]
     pub fn at(&self, path: &Path) -> Option<&Node> {
         let (first, rest) = path.0.split_first()?;
@@ -287,6 +289,24 @@ impl List {
             ListItem::Comment(_) => None,
         })
     }
+
+    /// What `step` leads to; `None` when there is nothing, and for a key.
+    #[must_use]
+    pub fn item(&self, step: &Step) -> Option<&ListItem> {
+        self.items.get(self.place(step)?)
+    }
+
+    /// Where among the items and comments that stands which `step` leads to.
+    #[must_use]
+    pub fn place(&self, step: &Step) -> Option<usize> {
+        let items = self.items.iter().enumerate();
+        let mut nodes = items.filter(|(_, item)| matches!(item, ListItem::Node(_)));
+        match *step {
+            Step::Key(_) => None,
+            Step::Index(index) => nodes.nth(index).map(|(place, _)| place),
+            Step::Place(place) => (place < self.items.len()).then_some(place),
+        }
+    }
 }
 
 impl Node {
@@ -294,7 +314,10 @@ impl Node {
     fn step(&self, step: &Step) -> Option<&Self> {
         match (self, step) {
             (Self::Map(map), Step::Key(key)) => map.find(key).map(|entry| &entry.value),
-            (Self::List(list), Step::Index(index)) => list.nodes().nth(*index),
+            (Self::List(list), step) => match list.item(step)? {
+                ListItem::Node(node) => Some(node),
+                ListItem::Comment(_) => None,
+            },
             _ => None,
         }
     }

@@ -23,15 +23,15 @@ pub enum Edit {
         /// The text, exactly.
         text: Secret,
     },
-    /// Takes the key or item at `path` out.
+    /// Takes the key, the item, or the comment of a list at `path` out.
     Unset {
-        /// The key.
+        /// The key, item or comment.
         path: Path,
     },
-    /// Puts any value at `path`, as SOPS does: missing maps are made, a scalar on the way gives way to a
-    /// map, and behind the end of a list the value is appended.
+    /// Puts any value at `path`, as SOPS does: missing maps are made, a scalar or a comment of a list on the
+    /// way gives way to a map, and behind the end of a list the value is appended.
     Put {
-        /// The key or item.
+        /// The key, item, or comment of a list.
         path: Path,
         /// The value; it comes from no file.
         value: Node,
@@ -71,6 +71,12 @@ pub enum EditError {
     /// It holds a map or list, which a text may not replace.
     #[error("{path} holds a map or list")]
     NotAValue {
+        /// The key that was named.
+        path: Path,
+    },
+    /// On the way there is a comment of a list, or it is one, which a text may not replace.
+    #[error("{path} is a comment or lies in one")]
+    OnComment {
         /// The key that was named.
         path: Path,
     },
@@ -172,18 +178,17 @@ fn entry_mut<'a>(map: &'a mut Map, key: &str) -> Option<&'a mut Node> {
     })
 }
 
-/// The item number `index` of `list`, without the comments, and its place with them.
-fn item_place(list: &List, index: usize) -> Option<usize> {
-    let nodes = list.items.iter().enumerate();
-    let mut nodes = nodes.filter(|(_, item)| matches!(item, ListItem::Node(_)));
-    nodes.nth(index).map(|(place, _)| place)
-}
-
-fn item_mut(list: &mut List, index: usize) -> Option<&mut Node> {
-    let place = item_place(list, index)?;
-    match list.items.get_mut(place)? {
-        ListItem::Node(node) => Some(node),
-        ListItem::Comment(_) => None,
+/// The item of `list` that `step` leads to; `None` when there is none.
+fn item_mut<'a>(
+    list: &'a mut List,
+    path: &Path,
+    step: &Step,
+) -> Result<Option<&'a mut Node>, EditError> {
+    let place = list.place(step);
+    match place.and_then(|place| list.items.get_mut(place)) {
+        Some(ListItem::Node(node)) => Ok(Some(node)),
+        Some(ListItem::Comment(_)) => Err(EditError::OnComment { path: path.clone() }),
+        None => Ok(None),
     }
 }
 
@@ -225,9 +230,9 @@ fn set_node(
         }
         (_, []) => Err(EditError::NotAValue { path: path.clone() }),
         (Node::Map(map), rest) => set_in_map(map, path, rest, text, around),
-        (Node::List(list), [Step::Index(index), rest @ ..]) => {
+        (Node::List(list), [step @ (Step::Index(_) | Step::Place(_)), rest @ ..]) => {
             let layout = list.layout;
-            let item = item_mut(list, *index);
+            let item = item_mut(list, path, step)?;
             let item = item.ok_or_else(|| EditError::NoSuchKey { path: path.clone() })?;
             set_node(item, path, rest, text, layout)
         }
@@ -250,7 +255,7 @@ fn nested(path: &Path, rest: &[Step], text: &str) -> Result<Node, EditError> {
         .rev()
         .try_fold(super::block::text_node(text), |inner, step| match step {
             Step::Key(key) => Ok(Node::Map(super::block::map_of([(key.as_str(), inner)]))),
-            Step::Index(_) => Err(EditError::NoSuchKey { path: path.clone() }),
+            Step::Index(_) | Step::Place(_) => Err(EditError::NoSuchKey { path: path.clone() }),
         })
 }
 
@@ -288,13 +293,13 @@ fn unset_in(node: &mut Node, path: &Path, rest: &[Step]) -> Result<(), EditError
     let missing = || EditError::NoSuchKey { path: path.clone() };
     match (node, rest) {
         (Node::Map(map), _) => unset_in_map(map, path, rest),
-        (Node::List(list), [Step::Index(index)]) => {
-            let place = item_place(list, *index).ok_or_else(missing)?;
+        (Node::List(list), [step @ (Step::Index(_) | Step::Place(_))]) => {
+            let place = list.place(step).ok_or_else(missing)?;
             list.items.remove(place);
             Ok(())
         }
-        (Node::List(list), [Step::Index(index), rest @ ..]) => {
-            unset_in(item_mut(list, *index).ok_or_else(missing)?, path, rest)
+        (Node::List(list), [step @ (Step::Index(_) | Step::Place(_)), rest @ ..]) => {
+            unset_in(item_mut(list, path, step)?.ok_or_else(missing)?, path, rest)
         }
         (Node::Leaf(leaf), _) if leaf.kind == Kind::Null => Err(missing()),
         _ => Err(EditError::NotInAMap { path: path.clone() }),
@@ -327,13 +332,18 @@ fn put(node: &mut Node, path: &Path, rest: &[Step], value: &Node) -> Result<(), 
             Ok(())
         }
         (Node::Map(map), [Step::Key(_), ..]) => put_in_map(map, path, rest, value),
-        (Node::List(list), [Step::Index(index), rest @ ..]) => {
-            if let Some(item) = item_mut(list, *index) {
+        (Node::List(list), [step @ (Step::Index(_) | Step::Place(_)), rest @ ..]) => {
+            let place = list.place(step);
+            let found = place.and_then(|place| list.items.get_mut(place));
+            if let Some(ListItem::Node(item)) = found {
                 return put(item, path, rest, value);
             }
             let mut item = nothing();
             put(&mut item, path, rest, value)?;
-            list.items.push(ListItem::Node(item));
+            match found {
+                Some(comment) => *comment = ListItem::Node(item),
+                None => list.items.push(ListItem::Node(item)),
+            }
             Ok(())
         }
         (node @ Node::Leaf(_), [Step::Key(_), ..]) => {
@@ -342,7 +352,7 @@ fn put(node: &mut Node, path: &Path, rest: &[Step], value: &Node) -> Result<(), 
             *node = Node::Map(map);
             Ok(())
         }
-        (node @ Node::Leaf(_), [Step::Index(_), rest @ ..]) => {
+        (node @ Node::Leaf(_), [Step::Index(_) | Step::Place(_), rest @ ..]) => {
             let mut item = nothing();
             put(&mut item, path, rest, value)?;
             *node = Node::List(List {

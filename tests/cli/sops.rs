@@ -485,7 +485,7 @@ fn the_page_of_differences_is_there() {
 }
 
 #[test]
-fn an_index_counts_comments_as_sops_does_and_none_names_one() {
+fn an_index_counts_comments_as_sops_does() {
     let sandbox = Sandbox::empty();
     let plain = "list:\n- one\n# in list\n- two: 2\n- three # t\n- four\n";
     let seal = || {
@@ -514,18 +514,35 @@ fn an_index_counts_comments_as_sops_does_and_none_names_one() {
         .run(&["sops", "unset", "s.yaml", "[\"list\"][5]"])
         .ok();
     assert_eq!(opened(&sandbox), two.replace("- four\n", ""));
-    let before = sandbox.read("s.yaml");
-    sandbox.refuses(
-        &["sops", "set", "s.yaml", "[\"list\"][1]", "1"],
-        7,
-        &["index 1 is a comment"],
-    );
-    sandbox.refuses(
-        &["sops", "unset", "s.yaml", "[\"list\"][1]"],
-        7,
-        &["index 1 is a comment"],
-    );
-    assert_eq!(sandbox.read("s.yaml"), before);
+    let below = "[\"list\"][1][\"k\"]";
+    let said = "Unsupported type: sops.Comment for item 'k'";
+    sandbox.refuses(&["sops", "unset", "s.yaml", below], 1, &[said]);
+    for (arguments, left) in [
+        (
+            &["set", "s.yaml", "[\"list\"][1]", "1"][..],
+            "list:\n- one\n- 1\n- two: 2\n- three # t\n- four\n",
+        ),
+        (
+            &["set", "s.yaml", below, "1"],
+            "list:\n- one\n- k: 1\n- two: 2\n- three # t\n- four\n",
+        ),
+        (
+            &["unset", "s.yaml", "[\"list\"][1]"],
+            "list:\n- one\n- two: 2\n- three # t\n- four\n",
+        ),
+        (
+            &["set", "s.yaml", "[\"list\"][3]", "1"],
+            "list:\n- one\n# in list\n- two: 2\n- 1\n- three\n- four\n",
+        ),
+        (
+            &["unset", "s.yaml", "[\"list\"][3]"],
+            "list:\n- one\n# in list\n- two: 2\n- three\n- four\n",
+        ),
+    ] {
+        seal();
+        sandbox.run(&[&["sops"], arguments].concat()).ok();
+        assert_eq!(opened(&sandbox), left, "{arguments:?}");
+    }
 }
 
 #[test]

@@ -73,8 +73,11 @@ fn every_format_opens_to_the_bytes_that_were_sealed_and_shows_none_of_them() {
     for (format, plain) in PLAIN {
         let draft = seal(format, plain, &readers);
         let sealed = text(draft.sealed.text());
+        // Within base64 any short word may come up.
+        let base64 = |each: char| each.is_ascii_alphanumeric() || "+/".contains(each);
         for word in ["one", "two", "three", "any", "inside", "head"] {
-            assert!(!sealed.contains(word), "{format}: {word} in {sealed}");
+            let shows = sealed.split(|each| !base64(each)).any(|part| part == word);
+            assert!(!shows, "{format}: {word} in {sealed}");
         }
         let opened = reopened(&draft, std::slice::from_ref(&me));
         assert_eq!(text(&opened.text()), plain, "{format}");
@@ -267,6 +270,75 @@ fn any_value_is_put_where_sops_puts_it() {
         value: leaf("v"),
     };
     assert!(opened.change(&[wrong], later()).is_err());
+}
+
+/// As SOPS counts, a comment of a list is an item of its own: it can be taken out, and gives way to a value.
+#[test]
+fn a_place_of_a_list_that_is_a_comment_is_taken_out_and_replaced() {
+    let me = Identity::generate();
+    let readers = Readers::one_group(&[me.recipient()]);
+    let lines = [
+        "# first", "- a", "# second", "# third", "- k: 1", "- b", "# last",
+    ];
+    let whole = |lines: &[&str]| format!("list:\n    {}\nend: 1\n", lines.join("\n    "));
+    let change = |edit: Edit| {
+        let draft = seal(Format::Yaml, &whole(&lines), &readers);
+        let opened = reopened(&draft, std::slice::from_ref(&me));
+        let draft = opened.change(&[edit], later()).unwrap();
+        assert_eq!(draft.lost_comments, 0);
+        text(&reopened(&draft, std::slice::from_ref(&me)).text())
+    };
+    for place in 0..lines.len() {
+        let path = |below: &[Step]| {
+            let list = [Step::Key("list".to_owned()), Step::Place(place)];
+            Path::from([&list, below].concat())
+        };
+        let mut left = lines.to_vec();
+        left.remove(place);
+        let unset = Edit::Unset { path: path(&[]) };
+        assert_eq!(change(unset), whole(&left), "{place}");
+        let put = |below: &[Step]| {
+            change(Edit::Put {
+                path: path(below),
+                value: leaf("new"),
+            })
+        };
+        left.insert(place, "- new");
+        assert_eq!(put(&[]), whole(&left), "{place}");
+        if lines[place].starts_with('#') {
+            left[place] = "- deep: new";
+            assert_eq!(put(&[Step::Key("deep".to_owned())]), whole(&left));
+            left[place] = "-\n        - new";
+            assert_eq!(put(&[Step::Place(3)]), whole(&left));
+        }
+    }
+}
+
+#[test]
+fn nothing_is_taken_out_of_a_comment_and_no_text_set_there() {
+    let me = Identity::generate();
+    let readers = Readers::one_group(&[me.recipient()]);
+    let draft = seal(Format::Yaml, "list:\n# only\n- a\n", &readers);
+    let opened = reopened(&draft, &[me]);
+    let list = vec![Step::Key("list".to_owned()), Step::Place(0)];
+    let deep = [list.clone(), vec![Step::Place(0)]].concat();
+    let text = Secret::from_text("text");
+    for edit in [
+        Edit::Unset {
+            path: deep.clone().into(),
+        },
+        Edit::Set {
+            path: list.into(),
+            text: text.clone(),
+        },
+        Edit::Set {
+            path: deep.into(),
+            text,
+        },
+    ] {
+        let refused = opened.change(&[edit], later()).unwrap_err();
+        assert!(refused.to_string().contains("is a comment"), "{refused}");
+    }
 }
 
 fn leaf(text: &str) -> Node {

@@ -31,8 +31,8 @@ What differs, each time to lose less:
     a selection regex that is none is reported; SOPS ignores it without a word
     a path that leads into a value, below a list by a name, or to a negative index is refused with
         exit 7 or 91; SOPS crashes
-    set and unset refuse an index that names a comment of a list (indexes count comments, as in SOPS), and
-        --extract does; SOPS replaces or removes the comment, and prints its own data structure
+    --extract refuses an index that names a comment of a list (indexes count comments, as in SOPS); SOPS
+        prints its own data structure
     a reader that goes away (| head) ends the output quietly with exit 0; SOPS dies of SIGPIPE (141)
     a comment that cannot be read again where it stands (between lines of YAML that are indented otherwise)
         is warned about; inside empty brackets it is lost, as in SOPS

@@ -8,7 +8,7 @@ use super::path;
 use crate::format::{self, Format};
 use crate::secret::Secret;
 use crate::sops::Opened;
-use crate::tree::{Kind, Map, Node, Path, Step};
+use crate::tree::{Kind, ListItem, Map, Node, Path, Step};
 
 /// `decrypt`.
 pub(super) fn decrypt(call: &mut Call<'_>) -> Result<(), Failure> {
@@ -31,12 +31,7 @@ pub(super) fn decrypt(call: &mut Call<'_>) -> Result<(), Failure> {
     let opened = engine::open(call, sealed, policy(call), &name)?;
     let indented = call.globals.number("indent").is_some();
     let text = match part.filter(|path| !path.steps().is_empty()) {
-        Some(path) => {
-            let path = path::in_tree(opened.tree(), &path).map_err(|error| {
-                Failure::new(Exit::ExtractPath, format!("error truncating tree: {error}"))
-            })?;
-            extracted(&opened, &path, &stores)?
-        }
+        Some(path) => extracted(&opened, &path, &stores)?,
         None => engine::plain(opened, &stores, indented)?,
     };
     output::deliver(call, &input, &loaded, &text)
@@ -68,18 +63,29 @@ fn extracted(opened: &Opened, path: &Path, stores: &Stores) -> Result<Secret, Fa
     }
 }
 
+fn on_comment(index: usize) -> Failure {
+    Failure::new(
+        Exit::ExtractPath,
+        format!(
+            "error truncating tree: index {index} is a comment of the list, no value; comments count, as in SOPS"
+        ),
+    )
+}
+
 fn find<'a>(document: &'a Map, path: &Path) -> Result<&'a Node, Failure> {
     let not_found = |step: &Step| {
         let said = match step {
             Step::Key(key) => format!("component ['{key}'] not found"),
-            Step::Index(index) => format!("component [{index}] accesses out of bounds"),
+            Step::Index(index) | Step::Place(index) => {
+                format!("component [{index}] accesses out of bounds")
+            }
         };
         Failure::generic(format!("error truncating tree: {said}"))
     };
     let misfit = |step: &Step| {
         let (part, into) = match step {
             Step::Key(key) => (format!("['{key}']"), "no map"),
-            Step::Index(index) => (format!("[{index}]"), "no list"),
+            Step::Index(index) | Step::Place(index) => (format!("[{index}]"), "no list"),
         };
         Failure::new(
             Exit::ExtractPath,
@@ -91,7 +97,13 @@ fn find<'a>(document: &'a Map, path: &Path) -> Result<&'a Node, Failure> {
         let next = match (node, step) {
             (None, Step::Key(key)) => document.find(key).map(|entry| &entry.value),
             (Some(Node::Map(map)), Step::Key(key)) => map.find(key).map(|entry| &entry.value),
-            (Some(Node::List(list)), Step::Index(index)) => list.nodes().nth(*index),
+            (Some(Node::List(list)), Step::Index(index) | Step::Place(index)) => {
+                match list.item(step) {
+                    Some(ListItem::Comment(_)) => return Err(on_comment(*index)),
+                    Some(ListItem::Node(node)) => Some(node),
+                    None => None,
+                }
+            }
             _ => return Err(misfit(step)),
         };
         node = Some(next.ok_or_else(|| not_found(step))?);

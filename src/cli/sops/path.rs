@@ -1,9 +1,9 @@
 //! Paths into a file as `--extract`, `set` and `unset` take them: `["key"][0]['other']`.
 //!
-//! There are no escapes, and a key with `[` in it cannot be named, as in SOPS. An index of SOPS counts
-//! the comments of a list, those of [`Path`] do not: [`in_tree`] turns one into the other.
+//! There are no escapes, and a key with `[` in it cannot be named, as in SOPS. An index counts the comments
+//! of a list.
 
-use crate::tree::{List, ListItem, Map, Node, Path, Step};
+use crate::tree::{Path, Step};
 
 /// A path that is none. The words are those of SOPS.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,49 +20,6 @@ pub(super) enum PathError {
     /// Nothing stands in the brackets, or one quote alone.
     #[error("component [{0}] names nothing")]
     Nothing(String),
-}
-
-/// A path that names a comment.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("index {0} is a comment of the list, no value; comments count, as in SOPS")]
-pub(super) struct OnComment(usize);
-
-/// Where in `document` the value stands that `path` names with comments counted. What names nothing stays
-/// as it is, and names nothing there either.
-///
-/// # Errors
-/// When an index is that of a comment.
-pub(super) fn in_tree(document: &Map, path: &Path) -> Result<Path, OnComment> {
-    let mut steps = path.steps().to_vec();
-    let Some((Step::Key(first), rest)) = steps.split_first_mut() else {
-        return Ok(path.clone());
-    };
-    let mut node = document.find(first).map(|entry| &entry.value);
-    for step in rest {
-        node = match (node, step) {
-            (Some(Node::Map(map)), Step::Key(key)) => map.find(key).map(|entry| &entry.value),
-            (Some(Node::List(list)), Step::Index(index)) => {
-                let (own, found) = item(list, *index)?;
-                *index = own;
-                found
-            }
-            _ => None,
-        };
-    }
-    Ok(Path::from(steps))
-}
-
-/// The item with this index among items and comments, and its index among items alone.
-fn item(list: &List, index: usize) -> Result<(usize, Option<&Node>), OnComment> {
-    let is_item = |item: &&ListItem| matches!(item, ListItem::Node(_));
-    match list.items.get(index) {
-        Some(ListItem::Comment(_)) => Err(OnComment(index)),
-        Some(ListItem::Node(node)) => {
-            let own = list.items.iter().take(index).filter(is_item).count();
-            Ok((own, Some(node)))
-        }
-        None => Ok((index, None)),
-    }
 }
 
 /// Reads a path. An empty text is the path to the whole file.
@@ -91,7 +48,7 @@ fn step(part: &str) -> Result<Step, PathError> {
         Ok(number) => {
             let index = usize::try_from(number);
             index
-                .map(Step::Index)
+                .map(Step::Place)
                 .map_err(|_| PathError::Negative(inner.to_owned()))
         }
         Err(_) => Err(PathError::NotANumber(inner.to_owned())),
@@ -108,7 +65,7 @@ mod tests {
         let steps = path.steps();
         assert_eq!(steps[0], Step::Key("a".into()));
         assert_eq!(steps[1], Step::Key("b c".into()));
-        assert_eq!(steps[2], Step::Index(0));
+        assert_eq!(steps[2], Step::Place(0));
         assert_eq!(steps[3], Step::Key("q\"k".into()));
         assert!(parse("").unwrap().steps().is_empty());
     }

@@ -10,7 +10,7 @@ use super::{open, output, path};
 use crate::file;
 use crate::secret::Secret;
 use crate::sops::{Edit, Opened};
-use crate::tree::{Kind, Map, Node, Path, Step};
+use crate::tree::{Kind, ListItem, Map, Node, Path, Step};
 
 /// `set`.
 pub(super) fn set(call: &mut Call<'_>) -> Result<(), Failure> {
@@ -77,7 +77,6 @@ fn put(call: &mut Call<'_>, file: &FilePath, path: Path, json: &Secret) -> Resul
     let value = value::parse(json).map_err(not_a_value)?;
     let idempotent = call.own.is_on("idempotent");
     change(call, file, |opened| {
-        let path = in_tree(opened, &path)?;
         if idempotent
             && first(opened)
                 .at(&path)
@@ -101,19 +100,11 @@ pub(super) fn unset(call: &mut Call<'_>) -> Result<(), Failure> {
     let file = call.file()?;
     let path = index(&call.own.arguments[1].to_string_lossy(), "unset")?;
     let idempotent = call.own.is_on("idempotent");
-    change(call, &file, |opened| {
-        let path = in_tree(opened, &path)?;
-        match absent(first(opened), &path) {
-            None => Ok(Some(Edit::Unset { path })),
-            Some(Absent::NotThere(_)) if idempotent => Ok(None),
-            Some(Absent::NotThere(said) | Absent::Misfit(said)) => Err(Failure::generic(said)),
-        }
+    change(call, &file, |opened| match absent(first(opened), &path) {
+        None => Ok(Some(Edit::Unset { path })),
+        Some(Absent::NotThere(_)) if idempotent => Ok(None),
+        Some(Absent::NotThere(said) | Absent::Misfit(said)) => Err(Failure::generic(said)),
     })
-}
-
-fn in_tree(opened: &Opened, path: &Path) -> Result<Path, Failure> {
-    path::in_tree(first(opened), path)
-        .map_err(|error| Failure::new(Exit::SetPath, error.to_string()))
 }
 
 /// Why there is nothing at a path, in the words of SOPS.
@@ -126,29 +117,28 @@ enum Absent {
 
 fn absent(document: &Map, path: &Path) -> Option<Absent> {
     let mut node: Option<&Node> = None;
-    for step in path.steps() {
+    for (place, step) in path.steps().iter().enumerate() {
         let next = match (node, step) {
             (None, Step::Key(key)) => document.find(key).map(|entry| &entry.value),
             (Some(Node::Map(map)), Step::Key(key)) => map.find(key).map(|entry| &entry.value),
-            (Some(Node::List(list)), Step::Index(index)) => match list.nodes().nth(*index) {
-                None => return Some(Absent::NotThere(format!("Index {index} out of bounds"))),
-                found => found,
-            },
-            (None | Some(Node::Map(_)), Step::Index(index)) => {
+            (Some(Node::List(list)), Step::Index(index) | Step::Place(index)) => {
+                match list.item(step) {
+                    None => return Some(Absent::NotThere(format!("Index {index} out of bounds"))),
+                    Some(ListItem::Node(node)) => Some(node),
+                    Some(ListItem::Comment(_)) => {
+                        let below = path.steps().get(place + 1)?;
+                        return Some(Absent::Misfit(unsupported("sops.Comment", below)));
+                    }
+                }
+            }
+            (None | Some(Node::Map(_)), Step::Index(index) | Step::Place(index)) => {
                 return Some(Absent::NotThere(format!("Key not found: {index}")));
             }
             (Some(Node::List(_)), Step::Key(key)) => {
                 return Some(Absent::Misfit(format!("'{key}' is no index of a list")));
             }
             (Some(Node::Leaf(leaf)), step) => {
-                let part = match step {
-                    Step::Key(key) => key.clone(),
-                    Step::Index(index) => index.to_string(),
-                };
-                let kind = go_type(leaf.kind);
-                return Some(Absent::Misfit(format!(
-                    "Unsupported type: {kind} for item '{part}'"
-                )));
+                return Some(Absent::Misfit(unsupported(go_type(leaf.kind), step)));
             }
         };
         match (next, step) {
@@ -156,12 +146,20 @@ fn absent(document: &Map, path: &Path) -> Option<Absent> {
             (None, Step::Key(key)) => {
                 return Some(Absent::NotThere(format!("Key not found: {key}")));
             }
-            (None, Step::Index(index)) => {
+            (None, Step::Index(index) | Step::Place(index)) => {
                 return Some(Absent::NotThere(format!("Index {index} out of bounds")));
             }
         }
     }
     None
+}
+
+fn unsupported(kind: &str, step: &Step) -> String {
+    let part = match step {
+        Step::Key(key) => key.clone(),
+        Step::Index(index) | Step::Place(index) => index.to_string(),
+    };
+    format!("Unsupported type: {kind} for item '{part}'")
 }
 
 fn go_type(kind: Kind) -> &'static str {
