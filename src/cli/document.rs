@@ -163,6 +163,14 @@ impl Source {
         self.home.is_some() || self.any_format() == Format::Yaml && has_sign()
     }
 
+    /// The longest text that it may have.
+    pub(crate) fn limit(&self) -> u64 {
+        match self.is_document() {
+            true => LONGEST,
+            false => LONGEST_OTHER,
+        }
+    }
+
     /// Its format as SOPS tells it, by its name. Standard input is taken for YAML.
     pub(crate) fn any_format(&self) -> Format {
         match (&self.home, self.declared, &self.name) {

@@ -355,3 +355,102 @@ fn a_second_edit_of_the_same_file_leaves_the_first_its_buffer_and_the_later_to_s
     );
     throw_away(&kept);
 }
+
+/// Files of every format, and what `sed` makes of each.
+const OTHERS: [(&str, &str, &str); 4] = [
+    (
+        "certs/api.json",
+        "{\n\t\"token\": \"one\",\n\t\"host\": \"h\"\n}\n",
+        "1 changed, 1 untouched",
+    ),
+    ("prod.env", "TOKEN=one\nHOST=h\n", "1 changed, 1 untouched"),
+    (
+        "old.ini",
+        "[a]\ntoken = one\nhost = h\n",
+        "1 changed, 1 untouched",
+    ),
+    ("tls.key", "token one\n", "1 changed, 0 untouched"),
+];
+
+#[test]
+fn any_sealed_file_can_be_edited_and_what_is_untouched_keeps_its_bytes() {
+    let sandbox = Sandbox::empty();
+    let editor = sandbox.script(
+        "editor",
+        "for f; do :; done\ncase $f in *.yaml) exit 1;; esac\nsed -i 's/one/two/' \"$f\"",
+    );
+    let variables = [("EDITOR", editor.as_os_str())];
+    for (name, text, summary) in OTHERS {
+        sandbox.write(name, text);
+        sandbox.seal_for("alice", name);
+        let before = sandbox.read(name);
+        let ran = sandbox.run_as(&["edit", name], "", &variables).ok();
+        ran.says(&[summary, "git add"]);
+        let opened = sandbox.run(&["sops", "decrypt", name]).ok().stdout;
+        let words = |text: &str| text.split_whitespace().collect::<String>();
+        assert_eq!(words(&opened), words(&text.replace("one", "two")), "{name}");
+        let sealed = sandbox.read(name);
+        let host = before
+            .lines()
+            .find(|line| line.to_lowercase().contains("host"));
+        assert!(host.is_none_or(|line| sealed.contains(line)), "{name}");
+        let again = sandbox.run_as(&["edit", name], "", &variables).ok();
+        again.says(&["unchanged"]);
+        assert_eq!(sandbox.read(name), sealed);
+    }
+    let refused = sandbox.run_as(
+        &["edit", "--key", "token", "certs/api.json"],
+        "",
+        &variables,
+    );
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+}
+
+#[test]
+fn what_was_typed_into_any_sealed_file_is_kept_and_offered_again_by_the_command_that_is_said() {
+    let sandbox = Sandbox::empty();
+    sandbox.write("my certs/api.json", "{\"token\": \"one\"}\n");
+    sandbox.seal_for("alice", "my certs/api.json");
+    let before = sandbox.files();
+    let with = |arguments: &[&str], editor: &str| {
+        sandbox.run_as(arguments, "", &[("EDITOR", OsStr::new(editor))])
+    };
+    let ran = with(
+        &["edit", "my certs/api.json"],
+        "sed -i s/one\\\"}/typed-by-hand\\\"/",
+    );
+    let kept = left(&ran).expect("the place of the buffer is named");
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(!ran.stderr.contains("typed-by-hand"), "{}", ran.stderr);
+    assert_eq!(sandbox.files(), before);
+    ran.says(&[
+        "E0292 my certs/api.json:",
+        "sealctl edit 'my certs/api.json'   offers",
+    ]);
+    with(
+        &["edit", "my certs/api.json", "--yes"],
+        "sed -i s/hand\\\"/hand\\\"}/",
+    )
+    .ok()
+    .says(&["1 changed"]);
+    assert!(std::fs::File::open(&kept).is_err(), "the buffer is gone");
+    // The drop-in does not offer it again, but says what seals it.
+    let ran = with(
+        &["sops", "edit", "my certs/api.json"],
+        "sed -i s/typed-by-hand\\\"/x/",
+    );
+    let line = ran
+        .stderr
+        .lines()
+        .find_map(|line| line.split_once("seal it with: sealctl "));
+    let (_, line) = line.unwrap_or_else(|| panic!("{}", ran.stderr));
+    let kept = line.rsplit_once('<').unwrap().1;
+    std::fs::write(kept, "{\"token\": \"mended\"}\n").unwrap();
+    let mut shell = Command::new("sh");
+    sandbox.enter(&mut shell);
+    let line = format!("{} {line}", env!("CARGO_BIN_EXE_sealctl"));
+    assert!(shell.args(["-c", &line]).status().unwrap().success());
+    let opened = sandbox.run(&["decrypt", "my certs/api.json"]).ok().stdout;
+    assert!(opened.contains("mended"), "{opened}");
+    throw_away(kept);
+}

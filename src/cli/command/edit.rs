@@ -1,16 +1,19 @@
-//! `edit`: the opened document in an editor.
+//! `edit`: the opened file in an editor, be it a document or any other sealed file.
 //!
 //! The text lies in memory only and is checked before it is saved. What was typed is never lost: until
 //! it is saved or thrown away by a person, the buffer stays, and the next `edit` offers it.
 
 mod buffer;
+mod other;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
+use crate::cli::keys::Keys;
 use crate::cli::{Outcome, Session, findings, git, store};
 use crate::env::{Form, Severity, check};
 use crate::file;
@@ -20,19 +23,20 @@ use crate::tree::{Map, Node, Path as TreePath};
 use crate::trust::Change;
 use buffer::Buffer;
 
-/// Edit a document in your editor
+/// Edit a document, or any other sealed file, in your editor
 ///
 /// The opened text lies in memory only. It is checked before it is saved; values that did not change
-/// keep their ciphertext, and without any change the file stays as it is. The editor is the first of
-/// SOPS_EDITOR, VISUAL, EDITOR, vim, nano, vi.
+/// keep their ciphertext, and without any change the file stays as it is. What could not be saved is kept in
+/// memory, and the next edit of the same file offers it. The editor is the first of SOPS_EDITOR, VISUAL,
+/// EDITOR, vim, nano, vi.
 #[derive(Debug, Args)]
 #[command(
-    before_help = "Examples:\n  sealctl edit -e prod\n  EDITOR=\"code --wait\" sealctl edit envs/dev/web.yaml"
+    before_help = "Examples:\n  sealctl edit -e prod\n  EDITOR=\"code --wait\" sealctl edit envs/dev/web.yaml\n  sealctl edit certs/api.json"
 )]
 pub(crate) struct EditArgs {
-    /// Document (default: by -e and -a)
+    /// Sealed file of any format (default: the document by -e and -a)
     file: Option<PathBuf>,
-    /// Edit the value of this key alone
+    /// Edit the value of this key of a document alone
     #[arg(long, value_name = "KEY", conflicts_with = "stdio")]
     key: Option<String>,
     /// Take the new text from standard input instead of an editor
@@ -43,10 +47,9 @@ pub(crate) struct EditArgs {
 /// `edit`.
 pub(crate) fn run(session: &mut Session, args: &EditArgs) -> Result<Outcome, CommandError> {
     let source = Source::find(session, args.file.as_deref())?;
-    let document = source.open(session)?;
-    let opened = &document.opened;
+    let opened = &source.open_any(session, &Keys::new(session))?;
     if args.stdio {
-        let limit = crate::cli::document::LONGEST;
+        let limit = source.limit();
         let text = file::read_from(std::io::stdin().lock(), limit, "standard input".as_ref())?;
         return save(session, &source, opened, &text);
     }
@@ -58,6 +61,8 @@ pub(crate) fn run(session: &mut Session, args: &EditArgs) -> Result<Outcome, Com
 struct Subject {
     text: Secret,
     key: Option<TreePath>,
+    /// The key as it was typed.
+    name: Option<String>,
 }
 
 impl Subject {
@@ -66,8 +71,14 @@ impl Subject {
             return Ok(Self {
                 text: opened.text(),
                 key: None,
+                name: None,
             });
         };
+        if !source.is_document() {
+            let what = format!("--key is for documents, and {} is none", source.shown);
+            let fix = format!("sealctl edit {}", git::quoted(&source.shown));
+            return Err(CommandError::usage(what).fix(fix));
+        }
         let found = ["secrets", "config", "derived"].iter().find_map(|section| {
             let Node::Map(map) = &opened.tree().find(section)?.value else {
                 return None;
@@ -84,6 +95,7 @@ impl Subject {
         Ok(Self {
             text,
             key: Some(path),
+            name: Some(key.to_owned()),
         })
     }
 
@@ -113,8 +125,7 @@ fn in_editor(
     opened: &Opened,
     subject: &Subject,
 ) -> Result<Outcome, CommandError> {
-    let key = subject.key.as_ref().map(ToString::to_string);
-    let mut buffer = Buffer::open(session, source, key.as_deref(), &subject.text)?;
+    let mut buffer = Buffer::open(session, source, subject.name.as_deref(), &subject.text)?;
     loop {
         buffer.edit(session)?;
         let typed = buffer.read()?;
@@ -123,27 +134,28 @@ fn in_editor(
             session.ui.same(&format!("{}: unchanged", source.shown));
             return Ok(Outcome::Unchanged);
         }
-        let plain = subject.whole(source, opened, &typed)?;
-        if faults(session, source, &plain) == 0 {
-            // A file that cannot be written leaves the buffer where it is.
+        // Whatever fails from here on leaves the buffer where it is.
+        let plain = subject
+            .whole(source, opened, &typed)
+            .map_err(|error| buffer.kept(error))?;
+        if faults(session, source, opened, &plain) == 0 {
             return match save(session, source, opened, &plain) {
                 Ok(outcome) => {
                     buffer.discard();
                     Ok(outcome)
                 }
-                Err(error) => Err(error.fact("kept", buffer.shown())),
+                Err(error) => Err(buffer.kept(error)),
             };
         }
         if !session.ui.can_ask() {
             let what = format!("{} was not saved", source.shown);
-            return Err(CommandError::new("E0294", Exit::Failure, what)
-                .why("what was typed breaks the rules of a document")
-                .fact("kept", buffer.shown())
-                .fix("sealctl edit   offers it again"));
+            let error = CommandError::new("E0294", Exit::Failure, what);
+            return Err(buffer.kept(error.why("what was typed has the faults above")));
         }
         let letters = ['r', 'd', 'k'];
         let question = "  [r]e-open editor  [k]eep for later  [d]iscard ? ";
-        match session.ui.choose(question, &letters, "a terminal")? {
+        let answer = session.ui.choose(question, &letters, "a terminal");
+        match answer.map_err(|error| buffer.kept(error))? {
             'd' => {
                 buffer.discard();
                 session
@@ -155,6 +167,7 @@ fn in_editor(
                 session
                     .ui
                     .warn(&format!("not saved; kept in {}", buffer.shown()));
+                session.ui.next(&buffer.resume());
                 return Ok(Outcome::No);
             }
             _ => {}
@@ -163,7 +176,11 @@ fn in_editor(
 }
 
 /// Prints what is wrong with `plain` and says how much that is.
-fn faults(session: &Session, source: &Source, plain: &Secret) -> usize {
+fn faults(session: &Session, source: &Source, opened: &Opened, plain: &Secret) -> usize {
+    if !source.is_document() {
+        let sealed = other::seal(source, opened, plain);
+        return sealed.map_or_else(|error| other::say_fault(session, source, &error), |_| 0);
+    }
     let tree = match store::parse_plain(&source.shown, plain) {
         Ok(tree) => tree,
         Err(error) => {
@@ -199,11 +216,14 @@ fn save(
         session.ui.same(&format!("{}: unchanged", source.shown));
         return Ok(Outcome::Unchanged);
     }
+    if !source.is_document() {
+        return other::save(session, source, opened, plain);
+    }
     let tree = store::check_plain(session, source, plain)?;
     let change = Change::Text { opened, plain };
     let written = store::seal_again(session, source, opened.sealed(), &change)?;
     let revision = store::save(session, source, &written.sealed)?;
-    let summary = summary(opened.tree(), &tree);
+    let summary = summary(values(opened.tree()), values(&tree));
     session
         .ui
         .done(&format!("{}: {summary}; revision {revision}", source.shown));
@@ -211,40 +231,33 @@ fn save(
     Ok(Outcome::Done)
 }
 
+/// The values of a document that a person sets.
+fn values(tree: &Map) -> Vec<(String, Secret)> {
+    let sections = ["config", "secrets", "derived"].iter();
+    let maps = sections.filter_map(|section| match &tree.find(section)?.value {
+        Node::Map(map) => Some(map.clone()),
+        Node::List(_) | Node::Leaf(_) => None,
+    });
+    let entries = maps.flat_map(|map| map.entries().cloned().collect::<Vec<_>>());
+    let leaves = entries.filter_map(|entry| match entry.value {
+        Node::Leaf(leaf) => Some((entry.key, leaf.text)),
+        Node::Map(_) | Node::List(_) => None,
+    });
+    leaves.collect()
+}
+
 /// `1 changed, 1 added, 22 untouched`.
-fn summary(before: &Map, after: &Map) -> String {
-    let values = |tree: &Map| -> Vec<(String, Secret)> {
-        let sections = ["config", "secrets", "derived"].iter();
-        let maps = sections.filter_map(|section| match &tree.find(section)?.value {
-            Node::Map(map) => Some(map.clone()),
-            Node::List(_) | Node::Leaf(_) => None,
-        });
-        let entries = maps.flat_map(|map| map.entries().cloned().collect::<Vec<_>>());
-        let leaves = entries.filter_map(|entry| match entry.value {
-            Node::Leaf(leaf) => Some((entry.key, leaf.text)),
-            Node::Map(_) | Node::List(_) => None,
-        });
-        leaves.collect()
-    };
-    let (before, after) = (values(before), values(after));
-    let find = |values: &[(String, Secret)], key: &str| {
-        values
-            .iter()
-            .find(|(known, _)| known == key)
-            .map(|(_, text)| text.clone())
-    };
+fn summary(before: Vec<(String, Secret)>, after: Vec<(String, Secret)>) -> String {
+    let mut before: BTreeMap<String, Secret> = before.into_iter().collect();
     let (mut changed, mut added, mut same) = (0, 0, 0);
-    for (key, text) in &after {
-        match find(&before, key) {
+    for (key, text) in after {
+        match before.remove(&key) {
             None => added += 1,
-            Some(old) if old != *text => changed += 1,
+            Some(old) if old != text => changed += 1,
             Some(_) => same += 1,
         }
     }
-    let removed = before
-        .iter()
-        .filter(|(key, _)| find(&after, key).is_none())
-        .count();
+    let removed = before.len();
     let counts = [(changed, "changed"), (added, "added"), (removed, "removed")];
     let mut parts: Vec<String> = counts
         .iter()

@@ -12,6 +12,7 @@ use super::engine::{self, NewFile};
 use super::failure::{Exit, Failure};
 use super::{child, encrypt, open, output};
 use crate::cli::editor::{self, NoEditor};
+use crate::cli::git;
 use crate::file::{self, Scratch};
 use crate::format::{self, Format};
 use crate::name::of_path;
@@ -112,6 +113,8 @@ struct Buffer {
     scratch: Scratch,
     path: PathBuf,
     text: Secret,
+    /// The sealed file that what was typed can go into later; none while it is new.
+    resumes: Option<PathBuf>,
 }
 
 impl Buffer {
@@ -137,6 +140,7 @@ impl Buffer {
             scratch,
             path,
             text: text.clone(),
+            resumes: super::call::exists(file).then(|| file.to_owned()),
         })
     }
 
@@ -220,9 +224,14 @@ impl Buffer {
     /// Leaves what was typed where it is, and says so.
     fn kept(&mut self, failure: Failure) -> Failure {
         self.scratch.set_aside();
+        let path = of_path(&self.path);
+        let failure = failure.and_said(&format!("What was typed is kept in {path}"));
+        let Some(file) = &self.resumes else {
+            return failure;
+        };
+        let (file, path) = (git::quoted(&of_path(file)), git::quoted(&path));
         failure.and_said(&format!(
-            "What was typed is kept in {}",
-            of_path(&self.path)
+            "Mend it there, and seal it with: sealctl edit --stdio {file} <{path}"
         ))
     }
 

@@ -1,13 +1,13 @@
 //! The buffer of `edit`: a file in memory, and the editor that works on it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::cli::Session;
-use crate::cli::document::{LONGEST, Source};
+use crate::cli::document::Source;
 use crate::cli::editor::{self, NoEditor};
 use crate::cli::error::{CommandError, Exit};
+use crate::cli::{Session, git};
 use crate::digest::Digest;
 use crate::file::{self, Scratch};
 use crate::secret::Secret;
@@ -16,6 +16,10 @@ use crate::secret::Secret;
 pub(super) struct Buffer {
     scratch: Scratch,
     path: PathBuf,
+    /// The longest text that is taken back.
+    limit: u64,
+    /// What opens it again.
+    resume: String,
 }
 
 impl Buffer {
@@ -40,16 +44,13 @@ impl Buffer {
             let why = "whoever saves second is told so; what was typed is kept then";
             session.ui.detail("note", why);
         }
-        let name = if key.is_some() {
-            "value.txt"
-        } else {
-            "document.yaml"
+        // It tells the editor which format it is.
+        let name = match (key, &source.name) {
+            (Some(_), _) => OsStr::new("value.txt"),
+            (None, Some(name)) if !source.is_document() => name.file_name().unwrap_or_default(),
+            (None, _) => OsStr::new("document.yaml"),
         };
-        let found = |label: &str| {
-            let scratch = places.find(label)?;
-            let path = scratch.path().join(name);
-            Some(Self { scratch, path })
-        };
+        let found = |label: &str| Some(Self::of(places.find(label)?, name, source, key));
         let earlier = match found(&label.of_base) {
             Some(buffer) => buffer.go_on(session, source)?,
             None => match found(&label.of_document) {
@@ -59,26 +60,42 @@ impl Buffer {
         };
         match earlier {
             Some(buffer) => Ok(buffer),
-            None => Self::create(session, &label, name, text),
+            None => Self::create(session, &label, name, source, key, text),
+        }
+    }
+
+    fn of(scratch: Scratch, name: &OsStr, source: &Source, key: Option<&str>) -> Self {
+        let file = git::quoted(&source.shown);
+        let resume = match key {
+            None => format!("sealctl edit {file}"),
+            Some(key) => format!("sealctl edit {file} --key {}", git::quoted(key)),
+        };
+        Self {
+            path: scratch.path().join(name),
+            scratch,
+            limit: source.limit(),
+            resume,
         }
     }
 
     fn create(
         session: &Session,
         label: &Label,
-        name: &str,
+        name: &OsStr,
+        source: &Source,
+        key: Option<&str>,
         text: &Secret,
     ) -> Result<Self, CommandError> {
-        let mut scratch = session.environ.scratch_places().create(&label.of_base)?;
+        let scratch = session.environ.scratch_places().create(&label.of_base)?;
         if !scratch.is_in_memory() {
             session
                 .ui
                 .warn("no memory file system was found; the buffer lies on a disk");
         }
-        let path = scratch.path().join(name);
-        file::create(&path, text, file::PRIVATE)?;
-        scratch.keep();
-        Ok(Self { scratch, path })
+        let mut made = Self::of(scratch, name, source, key);
+        file::create(&made.path, text, file::PRIVATE)?;
+        made.scratch.keep();
+        Ok(made)
     }
 
     /// Itself, if the person wants to go on with it; thrown away otherwise.
@@ -114,7 +131,10 @@ impl Buffer {
             return Err(CommandError::new("E0544", Exit::Failure, what)
                 .why(why)
                 .fact("kept", self.shown())
-                .fix("sealctl edit   on a terminal asks what to do with it")
+                .fix(format!(
+                    "{}   on a terminal asks what to do with it",
+                    self.resume
+                ))
                 .fix(format!(
                     "rm -r {}   throws it away",
                     self.scratch.path().display()
@@ -161,18 +181,25 @@ impl Buffer {
         if status.success() {
             return Ok(());
         }
-        Err(CommandError::new(
-            "E0543",
-            Exit::Failure,
-            format!("the editor ended with {status}"),
-        )
-        .fact("kept", self.shown())
-        .fix("sealctl edit   offers it again"))
+        let what = format!("the editor ended with {status}");
+        Err(self.kept(CommandError::new("E0543", Exit::Failure, what)))
+    }
+
+    /// `error`, with where what was typed is and how to go on with it.
+    pub(super) fn kept(&self, error: CommandError) -> CommandError {
+        error
+            .fact("kept", self.shown())
+            .fix(format!("{}   offers what was typed again", self.resume))
+    }
+
+    /// The command that opens it again.
+    pub(super) fn resume(&self) -> String {
+        self.resume.clone()
     }
 
     /// What stands in it.
     pub(super) fn read(&self) -> Result<Secret, CommandError> {
-        Ok(file::read(&self.path, LONGEST)?)
+        Ok(file::read(&self.path, self.limit)?)
     }
 
     /// Where it lies, for messages.
