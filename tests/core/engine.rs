@@ -341,6 +341,55 @@ fn nothing_is_taken_out_of_a_comment_and_no_text_set_there() {
     }
 }
 
+#[test]
+fn a_comment_beside_empty_braces_stays_one_when_something_is_put_into_them() {
+    let me = Identity::generate();
+    let readers = Readers::one_group(&[me.recipient()]);
+    let put = |plain: &str| {
+        let draft = seal(Format::Yaml, plain, &readers);
+        let opened = reopened(&draft, std::slice::from_ref(&me));
+        let edit = Edit::Put {
+            path: Path::of(["a", "n"]),
+            value: leaf("new"),
+        };
+        let draft = opened.change(&[edit], later()).unwrap();
+        assert_eq!(draft.lost_comments, 0);
+        text(&reopened(&draft, std::slice::from_ref(&me)).text())
+    };
+    for (plain, after) in [
+        ("a: {} # c\nb: 1\n", "a: # c\n    \"n\": new\nb: 1\n"),
+        ("a:\n  {} # c\n", "a: # c\n    \"n\": new\n"),
+        ("a:\n  # c\n  {}\n", "a:\n    # c\n    \"n\": new\n"),
+        ("a: # c\n  {} # d\n", "a: # c\n    # d\n    \"n\": new\n"),
+        ("a: {}\n  # c\nb: 1\n", "a:\n    \"n\": new\n  # c\nb: 1\n"),
+    ] {
+        assert_eq!(put(plain), after);
+    }
+}
+
+/// Such a break is the last of a block text, behind which no line feed is needed.
+#[test]
+fn a_value_that_ends_in_a_strange_line_break_is_sealed() {
+    let me = Identity::generate();
+    let readers = Readers::one_group(&[me.recipient()]);
+    for end in ['\u{85}', '\u{2028}', '\u{2029}'] {
+        for plain in [
+            format!("a: \"x\\n{end}\"\nb: last\n"),
+            format!("a:\n  - \"x\\n{end}\"\n  - y\nb: last\n"),
+            format!("a:\n  a: 'x\n\n    {end}'\nb: last\n"),
+            format!("a_unencrypted: \"x\\n{end}\"\nb: last\n"),
+        ] {
+            let sealed = reopened(
+                &seal(Format::Yaml, &plain, &readers),
+                std::slice::from_ref(&me),
+            );
+            let plain = Sealed::read(Format::Yaml, &Secret::from_text(&plain));
+            assert!(plain.is_err());
+            assert_eq!(values(&sealed).last().map(String::as_str), Some("last"));
+        }
+    }
+}
+
 fn leaf(text: &str) -> Node {
     Node::Leaf(sealctl::tree::Leaf {
         kind: Kind::Text,

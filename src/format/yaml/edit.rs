@@ -116,8 +116,22 @@ impl<'a> Editor<'a> {
         let (head, below) = self.parts(leaf);
         self.put(head, &[apart, inline]);
         if !below.is_empty() || !body.is_empty() {
-            self.put(below, &[body]);
+            let gap = if self.breaks_itself(below) {
+                self.line_break
+            } else {
+                ""
+            };
+            self.put(below, &[body, gap]);
         }
+    }
+
+    /// Whether the lines of a block text end in a line break that is its own (U+2029, say), right before the
+    /// next line.
+    fn breaks_itself(&self, lines: Span) -> bool {
+        let behind = &self.source[lines.end..];
+        self.source[lines.start..lines.end].ends_with(['\u{85}', '\u{2028}', '\u{2029}'])
+            && !behind.is_empty()
+            && !behind.starts_with(['\n', '\r'])
     }
 
     /// Puts `parts` in the place of `span`.

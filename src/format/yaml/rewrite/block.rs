@@ -3,7 +3,7 @@
 use super::part::Part;
 use super::{Change, MOST_BEHIND, Rewriter};
 use crate::format::yaml::write::{self, Wiped};
-use crate::tree::{Comment, Layout, Leaf, Node, Span, Style};
+use crate::tree::{Comment, Layout, Leaf, MapItem, Node, Position, Span, Style};
 
 impl<'a> Rewriter<'a> {
     /// A block map or list in which something came or went, and something stays.
@@ -361,8 +361,6 @@ impl<'a> Rewriter<'a> {
             self.stuck = true;
             return;
         };
-        let text = self.value_text(change, new);
-        let (inline, body) = text.split_at(text.find(['\r', '\n']).unwrap_or(text.len()));
         let block = match old {
             Node::Map(map) => map.layout == Layout::Block,
             Node::List(list) => list.layout == Layout::Block,
@@ -376,14 +374,25 @@ impl<'a> Rewriter<'a> {
         };
         let line_end = self.edit.line_end(end);
         let between = &self.source[head..old.span().start.max(head)];
-        if between.trim().is_empty() {
-            self.replace_lines(Span { start: head, end }, old, inline);
-            self.edit.put_at(line_end, &[body]);
+        let alone = between.trim().is_empty();
+        let lines = if alone {
+            Span { start: head, end }
         } else {
             let start = self.edit.line_end(head);
-            self.edit.put_at(head, &[inline]);
             let end = line_end.max(start);
-            self.edit.put(Span { start, end }, &[body]);
+            Span { start, end }
+        };
+        let text = match without_comments_around(lines, new) {
+            Some(new) => self.value_text(change, &new),
+            None => self.value_text(change, new),
+        };
+        let (inline, body) = text.split_at(text.find(['\r', '\n']).unwrap_or(text.len()));
+        if alone {
+            self.replace_lines(lines, old, inline);
+            self.edit.put_at(line_end, &[body]);
+        } else {
+            self.edit.put_at(head, &[inline]);
+            self.edit.put(lines, &[body]);
         }
     }
 
@@ -425,6 +434,22 @@ impl<'a> Rewriter<'a> {
         };
         self.with_breaks(text)
     }
+}
+
+/// `new` without those of its comments that stand outside of `replaced`, and so stay; `None` when there are none.
+fn without_comments_around(replaced: Span, new: &Node) -> Option<Node> {
+    let Node::Map(new) = new else {
+        return None;
+    };
+    let stays = |item: &MapItem| {
+        matches!(item, MapItem::Comment(comment) if comment.position != Position::default()
+            && (comment.span.end <= replaced.start || replaced.end <= comment.span.start))
+    };
+    new.items.iter().any(stays).then(|| {
+        let mut new = new.clone();
+        new.items.retain(|item| !stays(item));
+        Node::Map(new)
+    })
 }
 
 /// Behind the colon of the key that begins `entry`; `None` when there is none before `value`.
