@@ -249,7 +249,8 @@ pub fn replace(original: &Original, content: &Secret) -> Result<(), FileError> {
         file.set_permissions(mode)
             .map_err(FileError::io("write", path))?;
         // As late as can be: who does not know of the lock may write until now.
-        if read(path, original.content.len() as u64).ok().as_ref() != Some(&original.content) {
+        let now = read(path, original.content.len() as u64);
+        if !now.is_ok_and(|now| now.expose() == original.content.expose()) {
             return Err(FileError::Changed {
                 path: path.to_path_buf(),
             });

@@ -1,8 +1,7 @@
 //! Encrypting values and comments where they stand, with the ciphertext that was there before where the
 //! value is the same.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use jiff::Timestamp;
 
 use super::faithful::{Intent, Stamp, comments, fingerprint, says_something};

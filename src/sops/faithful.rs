@@ -2,7 +2,9 @@
 //! with what was to be written: value by value, and comments are counted. That each value decrypts is not tried again;
 //! that each comment does, is.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{BuildHasher as _, Hash as _, Hasher};
+
+use foldhash::quality::FixedState;
 
 use super::block::{FieldChange, Wrapped, text_node};
 use super::open::Sealed;
@@ -100,7 +102,7 @@ fn is_wrapped_for(sealed: &Sealed, groups: &[Vec<Wrapped>]) -> bool {
 ///
 /// In INI, a section without an entry comes and goes with its comments.
 pub(super) fn fingerprint(format: Format, documents: &[Map]) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = FixedState::default().build_hasher();
     let counts = |entry: &&Entry| match &entry.value {
         Node::Map(section) if format == Format::Ini => section.entries().next().is_some(),
         _ => true,
@@ -146,7 +148,7 @@ pub(super) fn says_something(text: &Secret) -> bool {
         .is_none_or(|text| !text.trim().is_empty())
 }
 
-fn entries<'a>(entries: impl Iterator<Item = &'a Entry>, hasher: &mut DefaultHasher) {
+fn entries<'a>(entries: impl Iterator<Item = &'a Entry>, hasher: &mut impl Hasher) {
     hasher.write_u8(b'm');
     for entry in entries {
         entry.key.hash(hasher);
@@ -155,7 +157,7 @@ fn entries<'a>(entries: impl Iterator<Item = &'a Entry>, hasher: &mut DefaultHas
     hasher.write_u8(b'.');
 }
 
-fn node(node: &Node, hasher: &mut DefaultHasher) {
+fn node(node: &Node, hasher: &mut impl Hasher) {
     match node {
         Node::Map(map) => entries(map.entries(), hasher),
         Node::List(list) => {

@@ -1,10 +1,9 @@
 //! From nodes to the tree that SOPS makes of them: comments in their places, aliases expanded, tags dropped,
 //! scalars typed.
 
-use std::collections::HashSet;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use foldhash::HashSet;
 
 use super::compose::{Comments, Composer, Document, Id, Node as Composed, What};
 use super::scan::DEPTH;
@@ -100,7 +99,7 @@ impl<'a> Builder<'a> {
     /// What is checked in the first document only: no key twice, merge keys hold maps.
     fn check_first(&self, root: Id) -> Result<(), SyntaxError> {
         let mut next = vec![root];
-        let mut keys = HashSet::new();
+        let mut keys = HashSet::default();
         while let Some(id) = next.pop() {
             match &self.node(id).what {
                 What::Scalar { .. } | What::Alias { .. } => {}
@@ -258,19 +257,23 @@ impl<'a> Builder<'a> {
     fn count(&mut self, id: Id) -> Result<(), SyntaxError> {
         self.nodes += 1;
         self.from_aliases += usize::from(self.aliases > 0);
-        let allowed = match self.nodes {
-            ..=SMALL => 0.99,
-            LARGE.. => 0.10,
-            nodes => 0.99 - 0.89 * ((nodes - SMALL) as f64 / (LARGE - SMALL) as f64),
-        };
-        let share = self.from_aliases as f64 / self.nodes as f64;
-        if self.from_aliases > FREE_ALIASES && self.nodes > FREE_NODES && share > allowed {
+        if self.from_aliases > FREE_ALIASES && self.nodes > FREE_NODES && self.is_bomb() {
             return Err(self.fault(id, Fault::Malformed("the aliases unfold into too much")));
         }
         if self.open.len() > DEPTH {
             return Err(self.fault(id, Fault::Unsupported("nesting deeper than 500 levels is")));
         }
         Ok(())
+    }
+
+    /// Whether more of the nodes come from aliases than go-yaml allows for so many.
+    fn is_bomb(&self) -> bool {
+        let allowed = match self.nodes {
+            ..=SMALL => 0.99,
+            LARGE.. => 0.10,
+            nodes => 0.99 - 0.89 * ((nodes - SMALL) as f64 / (LARGE - SMALL) as f64),
+        };
+        self.from_aliases as f64 / self.nodes as f64 > allowed
     }
 
     /// The pairs of a map, with the comments around them.

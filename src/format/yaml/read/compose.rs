@@ -19,6 +19,8 @@ pub(super) struct Composer<'a> {
     pub(super) special: bool,
     anchors: HashMap<String, Id>,
     waiting: Comments,
+    /// What the next token is, and how many were taken before it, when it was last looked at.
+    shown: Option<(usize, Sort)>,
     /// Comments above a list or map behind a dash: they are above it as a whole.
     stem: Option<Vec<Span>>,
     depth: usize,
@@ -32,6 +34,7 @@ impl<'a> Composer<'a> {
             special: false,
             anchors: HashMap::new(),
             waiting: Comments::default(),
+            shown: None,
             stem: None,
             depth: 0,
         }
@@ -99,6 +102,11 @@ impl<'a> Composer<'a> {
 
     /// What the next token is. Comments that it reaches are handed over.
     fn peek(&mut self) -> Result<Sort, SyntaxError> {
+        if let Some((taken, sort)) = self.shown
+            && taken == self.scan.taken
+        {
+            return Ok(sort);
+        }
         let token = self.scan.ahead()?;
         let Some((sort, at)) = token.map(|token| (token.sort, token.start.at)) else {
             return Ok(Sort::StreamEnd);
@@ -117,6 +125,7 @@ impl<'a> Composer<'a> {
             };
             side.append(&mut remark.lines);
         }
+        self.shown = Some((self.scan.taken, sort));
         Ok(sort)
     }
 

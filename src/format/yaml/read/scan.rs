@@ -38,8 +38,8 @@ pub(super) struct Scan<'a> {
     /// Line breaks since the last character that is no blank.
     pub(super) newlines: usize,
     pub(super) tokens: VecDeque<Token>,
-    /// Tokens that were taken.
-    taken: usize,
+    /// How many tokens were taken.
+    pub(super) taken: usize,
     pub(super) remarks: VecDeque<Remark>,
     /// Comments that were passed.
     pub(super) comments: usize,
