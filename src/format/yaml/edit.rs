@@ -1,5 +1,7 @@
 //! Edits of a text that was read: values, comments and entries, gathered and made in one pass.
 
+use std::collections::BTreeMap;
+
 use super::write::{self, Room, Scalar, Written};
 use crate::format::Splice;
 use crate::secret::Secret;
@@ -47,8 +49,8 @@ pub struct Editor<'a> {
     pub(super) splice: Splice<'a>,
     /// Whether lines were put behind a last line that does not end.
     longer: bool,
-    /// Ends of edits: blanks on empty lines right behind them could become text of a block.
-    blanks_behind: Vec<usize>,
+    /// Ends of edits, and whether blanks on the empty lines right behind each have to go; else only tabs.
+    blanks_behind: Vec<(usize, bool)>,
 }
 
 impl<'a> Editor<'a> {
@@ -92,6 +94,7 @@ impl<'a> Editor<'a> {
         let written = &self.source[span.start..span.end];
         let fits = !written.is_empty() && !written.starts_with(['|', '>']);
         if fits {
+            self.blanks_behind.push((span.end, false));
             self.splice.replace_with_word(span, quote, word);
         }
         fits
@@ -114,7 +117,9 @@ impl<'a> Editor<'a> {
             return;
         }
         let (head, below) = self.parts(leaf);
-        self.put(head, &[apart, inline]);
+        let touches = self.source[head.end..].starts_with('#');
+        let behind = if touches { " " } else { "" };
+        self.put(head, &[apart, inline, behind]);
         if !below.is_empty() || !body.is_empty() {
             let gap = if self.breaks_itself(below) {
                 self.line_break
@@ -137,15 +142,14 @@ impl<'a> Editor<'a> {
     /// Puts `parts` in the place of `span`.
     pub(super) fn put(&mut self, span: Span, parts: &[&str]) {
         let text = parts.concat();
-        if text.contains('\n') {
-            self.blanks_behind.push(span.end);
-        }
+        let may_be_block = text.contains('\n');
+        self.blanks_behind.push((span.end, may_be_block));
         self.splice.replace(span, Secret::from(text));
     }
 
     /// Takes out the lines in `span`.
     pub(super) fn remove(&mut self, span: Span) {
-        self.blanks_behind.push(span.end);
+        self.blanks_behind.push((span.end, true));
         self.splice.remove(span);
     }
 
@@ -306,35 +310,45 @@ impl<'a> Editor<'a> {
         self.splice.apply(self.source)
     }
 
-    /// Takes the blanks from empty lines below what was put or taken out, since a block text that now stands above
-    /// them would count those beyond its indentation as its own.
+    /// Takes the blanks from empty lines below what was put or taken out: a block text that now stands above them
+    /// would count those beyond its indentation as its own, and some values cannot have tabs behind them.
     fn clear_blanks(&mut self) {
         let mut ends = std::mem::take(&mut self.blanks_behind);
+        // Many edits may be made at one place.
         ends.sort_unstable();
-        let mut done = 0;
-        for end in ends {
-            let behind = &self.source[end..];
-            let begins_line = end == 0 || self.source[..end].ends_with('\n');
-            let rest = match behind.strip_prefix("\r\n").or(behind.strip_prefix('\n')) {
-                _ if begins_line => behind,
-                Some(rest) => rest,
-                None => continue,
-            };
-            let mut start = self.source.len() - rest.len();
-            if start < done {
-                continue;
+        ends.dedup();
+        let mut lines = BTreeMap::new();
+        for (end, all) in ends {
+            if let Some(line) = self.empty_line_behind(end) {
+                *lines.entry(line).or_default() |= all;
             }
-            for line in rest.split_inclusive('\n') {
-                let blanks = line.len() - line.trim_start_matches([' ', '\t']).len();
-                if !matches!(&line[blanks..], "" | "\n" | "\r\n") {
+        }
+        for (line, all) in lines {
+            let mut start = line;
+            for line in self.source[start..].split_inclusive('\n') {
+                let (blanks, rest) =
+                    line.split_at(line.len() - line.trim_start_matches([' ', '\t']).len());
+                if !matches!(rest, "" | "\n" | "\r\n") {
                     break;
                 }
-                let end = start + blanks;
-                self.splice.remove(Span { start, end });
+                if all || blanks.contains('\t') {
+                    let end = start + blanks.len();
+                    self.splice.remove(Span { start, end });
+                }
                 start += line.len();
             }
-            done = start;
         }
+    }
+
+    /// Where the line begins that follows the byte `at`, if nothing stands between, nor on that line.
+    fn empty_line_behind(&self, at: usize) -> Option<usize> {
+        let mut rest = &self.source[at..];
+        if at > 0 && !self.source[..at].ends_with('\n') {
+            rest = rest.strip_prefix('\r').unwrap_or(rest).strip_prefix('\n')?;
+        }
+        let end = rest.trim_start_matches([' ', '\t']);
+        let is_empty = end.is_empty() || end.starts_with(['\r', '\n']);
+        is_empty.then_some(self.source.len() - rest.len())
     }
 }
 

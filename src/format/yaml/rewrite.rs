@@ -37,7 +37,7 @@ pub fn rewrite_as_sops(source: &str, before: &[Map], after: &[Map]) -> Secret {
 
 fn rewritten(source: &str, before: &[Map], after: &[Map], as_sops: bool) -> Secret {
     if before.len() != after.len() {
-        return anew(before, after);
+        return anew(before, after, as_sops);
     }
     let none = Map::default();
     let mut rewriter = Rewriter {
@@ -50,17 +50,29 @@ fn rewritten(source: &str, before: &[Map], after: &[Map], as_sops: bool) -> Secr
         rewriter.document(before, after);
     }
     if rewriter.stuck {
-        return anew(before, after);
+        return anew(before, after, as_sops);
     }
     rewriter.edit.finish()
 }
 
 /// Prints everything anew, as deep as the text was indented.
-fn anew(before: &[Map], after: &[Map]) -> Secret {
+fn anew(before: &[Map], after: &[Map], as_sops: bool) -> Secret {
     let step = before.first().map_or(4, super::edit::step);
     let indent = i64::try_from(step).map_or_else(|_| Ok(Indent::default()), Indent::of);
     let printed = indent.and_then(|indent| emit(after, indent));
-    printed.unwrap_or_else(|_| Secret::from_text(""))
+    let printed = printed.unwrap_or_else(|_| Secret::from_text(""));
+    match after {
+        // What only SOPS takes for the end of a line is escaped for other readers.
+        [document] if !as_sops && has_breaks_of_unicode(&printed) => {
+            write::render(document, 0, step)
+        }
+        _ => printed,
+    }
+}
+
+fn has_breaks_of_unicode(text: &Secret) -> bool {
+    let text = text.expose_text().filter(|text| !text.is_ascii());
+    text.is_some_and(|text| text.contains(['\u{85}', '\u{2028}', '\u{2029}']))
 }
 
 /// Length of the longest key that is text and yet a bool to some readers, and then some.
@@ -135,6 +147,7 @@ impl<'a> Rewriter<'a> {
             Site::in_map(before),
             false,
         );
+        self.stuck |= change.in_structure() && self.is_behind_end(&change);
         if had_entries || change.after.iter().all(Part::is_comment) {
             self.parts(&change);
             return;
@@ -163,6 +176,16 @@ impl<'a> Rewriter<'a> {
         } else {
             self.edit.put(before.span, &[gap, &lines]);
         }
+    }
+
+    /// Whether a comment stands behind the mark for the end of the document, where nothing else may.
+    fn is_behind_end(&self, change: &Change<'_>) -> bool {
+        let values = change.before.iter().filter(|part| !part.is_comment());
+        let end = values.map(Part::end).max().unwrap_or_default();
+        let comments = change.before.iter().filter(|part| part.is_comment());
+        let last = comments.map(Part::end).max().unwrap_or_default();
+        let between = self.source.get(end..last).unwrap_or_default();
+        between.contains("\n...")
     }
 
     /// Writes a clear block text that ends with the file and without a line break so that it stays what
@@ -232,7 +255,8 @@ impl<'a> Rewriter<'a> {
 
     fn parts(&mut self, change: &Change<'a>) {
         let behind_tabs = change.before.iter().any(|part| self.is_behind_tabs(part));
-        self.stuck |= behind_tabs && change.in_values();
+        // In the spelling of SOPS, a value may change without being another one.
+        self.stuck |= behind_tabs && (self.as_sops || change.in_values());
         if change.lost_all() {
             self.whole(change);
         } else if !change.in_structure() {

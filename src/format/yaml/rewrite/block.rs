@@ -102,6 +102,7 @@ impl<'a> Rewriter<'a> {
                 return;
             };
             let range = self.lines_of(change, place, start, above);
+            self.stuck |= holds_a_comment_that_stays(change, place, range);
             let start = range.start.max(covered);
             if start < range.end {
                 let end = range.end;
@@ -450,6 +451,13 @@ fn without_comments_around(replaced: Span, new: &Node) -> Option<Node> {
         new.items.retain(|item| !stays(item));
         Node::Map(new)
     })
+}
+
+/// Whether a comment that stays stands among the lines of a part, though before it in the tree.
+fn holds_a_comment_that_stays(change: &Change<'_>, place: usize, lines: Span) -> bool {
+    let above = change.before[..place].iter().zip(&change.kept).rev();
+    let mut comments = above.take_while(|(part, _)| part.is_comment());
+    comments.any(|(part, kept)| *kept && part.span().start >= lines.start)
 }
 
 /// Behind the colon of the key that begins `entry`; `None` when there is none before `value`.

@@ -107,7 +107,10 @@ impl<'a> Rewriter<'a> {
             match previous {
                 Some(place) => {
                     let end = change.before[place].span().end;
-                    self.edit.put_at(end, &[", ", &text]);
+                    // `{a:,` would have the key `a:`.
+                    let bare = self.source[..end].ends_with(':');
+                    let gap = if bare { " , " } else { ", " };
+                    self.edit.put_at(end, &[gap, &text]);
                 }
                 None => {
                     let first = change.kept.iter().position(|kept| *kept);
