@@ -19,7 +19,9 @@ use crate::crypto::mac::{Coverage, Mac};
 use crate::crypto::value::{Cipher, ValueType};
 use crate::format::Format;
 use crate::secret::Secret;
-use crate::tree::{Comment, Kind, Layout, Leaf, List, ListItem, Map, MapItem, Node, Style};
+use crate::tree::{
+    Comment, Kind, Layout, Leaf, List, ListItem, Map, MapItem, Node, Position, Style,
+};
 
 /// Bytes that a sealed value takes with its key, about.
 const SEALED_VALUE: usize = 128;
@@ -247,6 +249,12 @@ impl<'a> Encrypt<'a> {
         }
     }
 
+    /// Whether a comment is an item of a list in the text, as in a sealed file that gets another data key.
+    fn stands_as_item(&self, comment: &Comment) -> bool {
+        let is_read = comment.position != Position::default();
+        is_read && self.source.expose().get(comment.span.start) != Some(&b'#')
+    }
+
     fn seal_value(
         &mut self,
         leaf: &mut Leaf,
@@ -331,7 +339,7 @@ impl Visitor for Encrypt<'_> {
             && match &former {
                 // Where it was an item, its place is behind the dash.
                 Some(former) => former.is_item && (at_dash || former.at == comment.span.start),
-                None => at_dash,
+                None => at_dash || self.stands_as_item(comment),
             };
         let ciphertext = match former {
             Some(former) => former.ciphertext,

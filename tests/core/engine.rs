@@ -367,6 +367,29 @@ fn a_comment_beside_empty_braces_stays_one_when_something_is_put_into_them() {
     }
 }
 
+/// A comment of a list that is sealed as an item holds those below it in the list, where they are readable.
+#[test]
+fn rotating_keeps_the_comments_below_a_list_that_is_sealed_alone() {
+    let me = Identity::generate();
+    let readers = Readers::one_group(&[me.recipient()]);
+    let terms = Terms {
+        rule: Rule::named("encrypted_suffix", "_enc").unwrap().unwrap(),
+        ..terms()
+    };
+    for comments in ["    # a\n  # b\n", "    # a\n    # b\n  # c\n", "  # b\n"] {
+        let plain = format!("k:\n  s_enc:\n    - x\n{comments}end: 1\n");
+        let text_of = Secret::from_text(&plain);
+        let draft = sops::seal_for(Format::Yaml, &text_of, &readers, &terms, now()).unwrap();
+        let mut opened = reopened(&draft, std::slice::from_ref(&me));
+        for _ in 0..2 {
+            let draft = opened.rotate(&readers, later()).unwrap();
+            assert_eq!(draft.lost_comments, 0, "{plain}");
+            opened = reopened(&draft, std::slice::from_ref(&me));
+            assert_eq!(text(&opened.text()), plain);
+        }
+    }
+}
+
 /// Such a break is the last of a block text, behind which no line feed is needed.
 #[test]
 fn a_value_that_ends_in_a_strange_line_break_is_sealed() {
