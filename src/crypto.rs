@@ -27,7 +27,8 @@ pub mod wrap;
 
 pub use any::{AnyIdentity, Effort};
 pub use ask::{Asker, Asking, NotAnswered};
-pub use identity::{Identity, InvalidKey, parse_identities};
+pub use identity::{Identity, InvalidKey, MISTYPED, parse_identities};
+pub use locked::{CANNOT_ASK, WRONG_PASSPHRASE};
 pub use recipient::{KeyKind, Recipient};
 pub use wrap::{Keys, System, UnwrapError, WrapError, Wrapped, unwrap, unwrap_any, wrap};
 

@@ -128,10 +128,9 @@ impl Source {
         let original = file::read_original(path, limit).map_err(|error| {
             let is_missing = error.is_missing();
             let error = CommandError::from(error);
-            if is_missing {
-                error.fix("sealctl check   lists the documents")
-            } else {
-                error
+            match is_missing {
+                true => error.fix("sealctl check   lists the documents"),
+                false => error,
             }
         })?;
         let text = original.content().clone();
@@ -165,9 +164,10 @@ impl Source {
 
     /// The longest text that it may have.
     pub(crate) fn limit(&self) -> u64 {
-        match self.is_document() {
-            true => LONGEST,
-            false => LONGEST_OTHER,
+        if self.is_document() {
+            LONGEST
+        } else {
+            LONGEST_OTHER
         }
     }
 
@@ -356,9 +356,7 @@ impl Source {
 
     /// The path of the file, for those that write it.
     pub(crate) fn path(&self) -> Option<PathBuf> {
-        self.original
-            .as_ref()
-            .map(|original| original.path().to_path_buf())
+        Some(self.original.as_ref()?.path().to_path_buf())
     }
 }
 
@@ -412,7 +410,9 @@ impl Source {
                         .why("no key file where SOPS looks, and no SOPS_AGE_KEY… variable")
                         .fix("sealctl key new");
                 }
-                error
+                known.advised(error, |error| {
+                    error.fix("put right what stands above, or make a key:  sealctl key new")
+                })
             }
             KeyError::NotARecipient { recipients } => {
                 let what = format!("none of your identities can open {shown}");
@@ -420,7 +420,7 @@ impl Source {
                 let error = known
                     .with_tried(session, error)
                     .fact("readers", self.reader_names(recipients));
-                match self.my_name(session, known) {
+                known.advised(error, |error| match self.my_name(session, known) {
                     Some((name, environment)) => error
                         .fix(format!(
                             "sealctl key new --request --env {environment} --name {name}   and commit"
@@ -430,7 +430,7 @@ impl Source {
                             readers::seal_anew(shown)
                         )),
                     None => error.fix("ask one of them to make you a reader"),
-                }
+                })
             }
             damaged => CommandError::new("E0130", Exit::Integrity, format!("{shown}: {damaged}"))
                 .fix(format!("git restore {shown}")),

@@ -3,6 +3,8 @@
 //! Environment documents open by identities of X25519 alone, as in the cluster; any other file by
 //! whatever SOPS would find. Files may be opened on several threads; nothing is asked or run twice.
 
+mod advice;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,8 +13,8 @@ use crate::cli::error::{CommandError, Exit};
 use crate::cli::ui::asker::Terminal;
 use crate::cli::{Session, identity};
 use crate::crypto::identity::short;
-use crate::crypto::{Asking, DataKey, Identity};
-use crate::keyring::{Identities, Keyring, Sources};
+use crate::crypto::{Asking, DataKey, Identity, UnwrapError};
+use crate::keyring::{Found, Identities, Keyring, Report, Sources};
 use crate::sops::{GroupOutcome, Sealed, UnlockError};
 
 /// The keys of this user.
@@ -100,12 +102,38 @@ impl Keys {
             let place = identity::tilde(session, &problem.source);
             told = told.fact("tried", format!("{place}  {}", problem.why));
         }
+        let told = match advice::give(told, &faults(session, groups, &report)) {
+            Ok(told) => return told,
+            Err(told) => told,
+        };
         if report.identities == 0 {
             let places = identity::tilde(session, &report.unused.join(", "));
             return told.fact("nothing in", places).fix("sealctl key new");
         }
         told.fix("ask one of them to make you a reader")
     }
+}
+
+/// The sources and identities that could not be used.
+fn faults(session: &Session, groups: &[GroupOutcome], report: &Report) -> Vec<advice::Fault> {
+    let mut faults = Vec::new();
+    for group in groups {
+        let GroupOutcome::Failed(keys) = group else {
+            continue;
+        };
+        for key in keys {
+            if let UnwrapError::Unusable(unusable) = &key.why {
+                let one = unusable.iter();
+                faults.extend(one.map(|one| (one.source_name.clone(), one.why.clone())));
+            }
+        }
+    }
+    let problems = report.problems.iter();
+    faults.extend(problems.map(|one| (one.source.clone(), one.why.clone())));
+    for (source, _) in &mut faults {
+        *source = identity::tilde(session, source);
+    }
+    faults
 }
 
 /// The identities of this user, and what was tried.
@@ -139,7 +167,18 @@ impl Known {
     pub(crate) fn collect(session: &Session, recipients: &[String]) -> Self {
         let Identities { found, problems } = Sources::of_process().collect(recipients);
         let (mut identities, mut tried) = (Vec::new(), Vec::new());
-        for one in found {
+        let mut locked: Option<String> = None;
+        for (place, one) in found.iter().enumerate() {
+            // Its text came in words, none of which is a key.
+            if locked.as_ref() == Some(&one.source) {
+                continue;
+            }
+            if begins_age_file(&found[place..]) {
+                let given = Given::Problem(advice::LOCKED.to_owned());
+                tried.push(Tried::new(session, &one.source, given));
+                locked = Some(one.source.clone());
+                continue;
+            }
             let given = match Identity::parse(&one.text) {
                 Ok(identity) => {
                     identities.push(identity);
@@ -156,6 +195,20 @@ impl Known {
         Self { identities, tried }
     }
 
+    /// `error` with what to do: where a source that could not be used explains it, to mend that, and else what
+    /// `otherwise` says.
+    pub(super) fn advised(
+        &self,
+        error: CommandError,
+        otherwise: impl FnOnce(CommandError) -> CommandError,
+    ) -> CommandError {
+        let faults = self.tried.iter().filter_map(|tried| match &tried.given {
+            Given::Problem(why) => Some((tried.source.clone(), why.clone())),
+            Given::Identity(_) => None,
+        });
+        advice::give(error, &faults.collect::<Vec<_>>()).unwrap_or_else(otherwise)
+    }
+
     /// `error` with one line per source.
     pub(super) fn with_tried(&self, session: &Session, mut error: CommandError) -> CommandError {
         for Tried { source, given } in &self.tried {
@@ -169,6 +222,17 @@ impl Known {
             error = error.fact("tried", format!("{source}  {gave}"));
         }
         error
+    }
+}
+
+/// Whether these words begin a file that age encrypted, such as a key file under a passphrase.
+fn begins_age_file(words: &[Found]) -> bool {
+    match words {
+        [first, second, ..] if first.text.expose() == b"-----BEGIN" => {
+            second.text.expose() == b"AGE"
+        }
+        [first, ..] => first.text.expose().starts_with(b"age-encryption.org/"),
+        [] => false,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::secret::Secret;
 /// How an X25519 identity begins.
 const BEGINNING: &[u8] = b"AGE-SECRET-KEY-1";
 /// What is said of an identity that is damaged.
-const MISTYPED: &str =
+pub const MISTYPED: &str =
     "an age identity (AGE-SECRET-KEY-1…) that is mistyped or cut off: its checksum is wrong";
 
 /// Why a text is no key. The text is never shown, since it may be a private key in the wrong place.

@@ -17,6 +17,10 @@ use super::wrap::{Attempt, Fault, Unlock, Unusable};
 use super::{Asking, ask};
 use crate::secret::Secret;
 
+/// Said of a key file whose passphrase was typed wrongly.
+pub const WRONG_PASSPHRASE: &str = "the passphrase is wrong";
+/// Said of a key file whose passphrase nobody could be asked for.
+pub const CANNOT_ASK: &str = "its passphrase cannot be asked for";
 /// Most bytes of identities in one file.
 const LIMIT: u64 = 1 << 24;
 /// Most work that a file may ask for, as a power of 2, which is what age itself accepts: some seconds.
@@ -88,7 +92,7 @@ impl File {
         let question = format!("passphrase of the key file {}", self.source);
         let identities = match self.asking.secret(&question) {
             Ok(passphrase) => self.decrypt(&passphrase),
-            Err(error) => Err(format!("its passphrase cannot be asked for: {error}")),
+            Err(error) => Err(format!("{CANNOT_ASK}: {error}")),
         };
         match identities {
             Ok(identities) => State::Open(identities),
@@ -109,7 +113,7 @@ impl File {
         let payload = opened.map_err(|error| match error {
             DecryptError::DecryptionFailed
             | DecryptError::KeyDecryptionFailed
-            | DecryptError::NoMatchingKeys => "the passphrase is wrong".to_owned(),
+            | DecryptError::NoMatchingKeys => WRONG_PASSPHRASE.to_owned(),
             DecryptError::ExcessiveWork { .. } => "asks for too much work".to_owned(),
             _ => damaged(),
         })?;

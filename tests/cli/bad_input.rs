@@ -1,4 +1,7 @@
 //! What is refused: each with its exit code, a message that names the place, and no file changed.
+#![expect(clippy::disallowed_methods, reason = "spoils key files")]
+
+use age::secrecy::SecretString;
 
 use crate::sandbox::{CANARY, Sandbox, assert_hides, recipient};
 
@@ -383,4 +386,78 @@ fn questions_without_a_terminal_name_the_flag() {
         2,
         &["--no-input was given"],
     );
+}
+
+/// A key file that `passphrase` opens, in the place of that of the reader.
+fn lock_keys(sandbox: &Sandbox, passphrase: &str) {
+    use std::io::Write as _;
+    let path = sandbox.home().join(".config/sops/age/keys.txt");
+    let passphrase = SecretString::from(passphrase);
+    let mut recipient = age::scrypt::Recipient::new(passphrase);
+    recipient.set_work_factor(2);
+    let recipients = std::iter::once(&recipient as &dyn age::Recipient);
+    let encryptor = age::Encryptor::with_recipients(recipients).unwrap();
+    let armor = age::armor::Format::AsciiArmor;
+    let armor = age::armor::ArmoredWriter::wrap_output(Vec::new(), armor).unwrap();
+    let mut writer = encryptor.wrap_output(armor).unwrap();
+    writer.write_all(&std::fs::read(&path).unwrap()).unwrap();
+    let locked = writer.finish().unwrap().finish().unwrap();
+    std::fs::write(path, locked).unwrap();
+}
+
+#[test]
+fn a_wrong_passphrase_and_a_mistyped_key_are_told_from_somebody_who_is_no_reader() {
+    let sandbox = Sandbox::project();
+    sandbox.write("a.json", "{\"token\": \"one\"}");
+    sandbox.run(&["encrypt", "-e", "dev", "a.json"]).ok();
+    let path = sandbox.home().join(".config/sops/age/keys.txt");
+    let good = std::fs::read_to_string(&path).unwrap();
+    let place = good.find("AGE-SECRET-KEY-1").unwrap() + 30;
+    let other = if &good[place..=place] == "Q" {
+        "P"
+    } else {
+        "Q"
+    };
+    let mistyped = format!("{}{other}{}", &good[..place], &good[place + 1..]);
+    std::fs::write(&path, &mistyped).unwrap();
+    for command in [&["get", "TOKEN", "-e", "dev"][..], &["decrypt", "a.json"]] {
+        let words = ["E0101", "keys.txt is mistyped or cut off", "backup"];
+        let ran = sandbox.refuses(command, 11, &words);
+        assert!(
+            !ran.stderr.contains("fix   sealctl key new"),
+            "{}",
+            ran.stderr
+        );
+    }
+    // One that is right beside it does not help, and is not what is wrong.
+    let bob = std::fs::read_to_string(crate::sandbox::identity("bob")).unwrap();
+    std::fs::write(&path, format!("{bob}{mistyped}")).unwrap();
+    let words = ["E0112", "keys.txt is mistyped or cut off"];
+    sandbox.refuses(&["get", "TOKEN", "-e", "dev"], 12, &words);
+    std::fs::write(&path, &good).unwrap();
+    lock_keys(&sandbox, "right");
+    let words = [
+        "keys.txt has to be opened first",
+        "SOPS_AGE_KEY_CMD=\"age --decrypt ~/",
+    ];
+    sandbox.refuses(&["get", "TOKEN", "-e", "dev"], 11, &words);
+    let words = ["E0112", "keys.txt needs its passphrase", "in a terminal"];
+    sandbox.refuses(&["decrypt", "--no-input", "a.json"], 12, &words);
+    let line = format!(
+        "{} decrypt a.json --reveal --yes",
+        env!("CARGO_BIN_EXE_sealctl")
+    );
+    let on = |typed: &str| {
+        let typed = [("passphrase of the key file", typed)];
+        crate::terminal::on_terminal(&sandbox, &line, "false".as_ref(), &typed)
+    };
+    let (code, said) = on("wrong\n");
+    assert_eq!(code, 12, "{said}");
+    assert!(
+        said.contains("the passphrase that was typed does not open"),
+        "{said}"
+    );
+    assert!(!said.contains("make you a reader"), "{said}");
+    let (code, said) = on("right\n");
+    assert!(code == 0 && said.contains("one"), "{said}");
 }
