@@ -1,5 +1,6 @@
 //! From bytes to lines and columns, for readers that go through a text from front to back.
 
+use super::run::count;
 use crate::tree::Position;
 
 /// Tells positions in one text. Linear in the text over all calls, since places are asked for in order.
@@ -25,8 +26,7 @@ impl<'a> Locator<'a> {
     /// is not UTF-8 counts one column per byte that could begin a character.
     pub(super) fn position(&mut self, at: usize) -> Position {
         let passed = self.text.get(self.at..at).unwrap_or_default();
-        // Counting a whole slice is many times faster than a look at each byte.
-        let lines = passed.iter().filter(|&&byte| byte == b'\n').count();
+        let lines = count(passed, |byte| byte == b'\n');
         let mut line = passed;
         if lines > 0 {
             let end = passed.iter().rposition(|&byte| byte == b'\n');
@@ -35,7 +35,7 @@ impl<'a> Locator<'a> {
                 .unwrap_or_default();
             self.position.column = 1;
         }
-        let columns = line.iter().filter(|&&byte| byte & 0xC0 != 0x80).count();
+        let columns = count(line, |byte| byte & 0xC0 != 0x80);
         self.position.line = added(self.position.line, lines);
         self.position.column = added(self.position.column, columns);
         self.at = self.at.max(at);

@@ -151,7 +151,9 @@ pub(super) fn replaced(
     let form = sealed_form(sealed.format);
     let text = sealed.text.expose();
     let layout = Layout::default();
-    rewritten(sealed.dialect, form, text, (&before, &after), layout)
+    let text = rewritten(sealed.dialect, form, text, (&before, &after), layout)?;
+    // It is read again.
+    Ok(text.shared())
 }
 
 /// A changed text: environment documents keep their spelling, other YAML gets that of SOPS.
@@ -184,17 +186,18 @@ pub(super) fn sealed_text(
         let lines = block.lines(yaml::step_of(&source.documents));
         let body = source.rewritten(&after, layout)?;
         drop((source, after));
-        return Ok(yaml::append_lines(&body, &lines));
+        return Ok(yaml::append_lines(&body, &lines).shared());
     }
     let fields = block.fields();
     for document in &mut after {
         document.items.extend(block::entries(form, fields.clone()));
     }
-    match source.format {
+    let text = match source.format {
         // What is sealed as JSON was no JSON before.
         Format::Binary => format::emit(form, &after, layout),
         _ => source.rewritten(&after, layout),
-    }
+    }?;
+    Ok(text.shared())
 }
 
 /// The block of a file that is made from plaintext.

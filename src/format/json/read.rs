@@ -2,7 +2,7 @@
 
 use super::DEPTH;
 use crate::format::locate::Locator;
-use crate::format::run::run_without;
+use crate::format::run::{count, run_without};
 use crate::format::{Fault, SyntaxError};
 use crate::secret::Secret;
 use crate::tree::{
@@ -186,7 +186,7 @@ impl<'a> Reader<'a> {
     /// About how many members the root has, if each stands on a line. A list that grows is copied, and leaves
     /// holes in memory.
     fn lines(&self) -> usize {
-        let lines = self.text.iter().filter(|&&byte| byte == b'\n').count();
+        let lines = count(self.text, |byte| byte == b'\n');
         lines.min(self.text.len() / LONG_LINE)
     }
 
