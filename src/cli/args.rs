@@ -152,6 +152,7 @@ impl Globals {
             quiet: self.quiet,
             no_input: self.no_input,
             yes: self.yes,
+            is_trial: self.dry_run,
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Manners {
     pub(crate) no_input: bool,
     /// `--yes`: ordinary questions are answered.
     pub(crate) yes: bool,
+    /// `--dry-run`: nothing was done that something could follow.
+    pub(crate) is_trial: bool,
 }
 
 /// The terminal, or whatever stands in its place.
@@ -145,9 +147,11 @@ impl Ui {
         ));
     }
 
-    /// The next command to type.
+    /// The next command to type; none after a trial, which wrote nothing.
     pub(crate) fn next(&self, text: &str) {
-        self.status(&format!("{}  {text}", style::label("Next:")));
+        if !self.manners.is_trial {
+            self.status(&format!("{}  {text}", style::label("Next:")));
+        }
     }
 
     /// The four parts of an error.

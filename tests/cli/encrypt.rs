@@ -336,3 +336,20 @@ fn without_seal(text: &str) -> String {
     let end = text[start + 4..].find("\n  version").unwrap() + start + 5;
     format!("{}{}", &text[..start], &text[end..])
 }
+
+#[test]
+fn recipients_without_a_file_are_asked_for_one_and_a_trial_names_no_next_step() {
+    let sandbox = Sandbox::committed();
+    let key = recipient("bob");
+    let words = ["which file?", "sealctl encrypt -r KEY FILE"];
+    sandbox.refuses(&["encrypt", "-r", &key], 2, &words);
+    sandbox.write("a.json", "{\"token\": \"one\"}");
+    for arguments in [
+        &["encrypt", "-e", "dev", "a.json"][..],
+        &["set", "NEW=1", "--config", "-e", "dev"],
+    ] {
+        let ran = sandbox.run(&[arguments, &["--dry-run"]].concat()).ok();
+        assert!(!ran.stderr.contains("Next:"), "{}", ran.stderr);
+        sandbox.run(arguments).ok().says(&["Next:"]);
+    }
+}

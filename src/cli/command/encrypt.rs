@@ -74,6 +74,11 @@ struct Sealing {
 /// `encrypt`.
 pub(crate) fn run(session: &mut Session, args: &EncryptArgs) -> Result<Outcome, CommandError> {
     let given = recipients(&args.recipient)?;
+    if args.files.is_empty() && !given.is_empty() {
+        return Err(CommandError::usage("which file? --recipient goes with a FILE")
+            .why("without FILE the documents of the project are sealed, for the readers in keys/")
+            .fix("sealctl encrypt -r KEY FILE"));
+    }
     let sources = match args.files.as_slice() {
         [] => with_plaintext(session)?,
         files => files
