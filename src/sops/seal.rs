@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::block::{NewBlock, is_block_key};
 use super::encrypt::{Encrypt, Former};
+use super::faithful::{comments, says_something};
 use super::open::{ReadError, Sealed};
 use super::opened::Opened;
 use super::readers::Readers;
@@ -113,7 +114,8 @@ pub fn seal(
     seal_source(source, &Readers::one_group(recipients), &terms, now)
 }
 
-/// Seals `plain`, which is read as SOPS reads it, with a new data key for `readers`.
+/// Seals `plain`, which is read as SOPS reads it, with a new data key for `readers`. Where its lines would
+/// leave a comment behind that nobody reads again, they are printed anew, as SOPS prints them.
 ///
 /// # Errors
 /// When `plain` is not valid in its format or sealed already, a group is empty, or the threshold is
@@ -126,7 +128,24 @@ pub fn seal_for(
     now: Timestamp,
 ) -> Result<Draft, SealError> {
     let source = Source::read_plain(format, Dialect::Sops, plain)?;
-    seal_source(source, readers, terms, now)
+    let draft = seal_source(source, readers, terms, now)?;
+    if draft.lost_comments == 0 || format != Format::Yaml {
+        return Ok(draft);
+    }
+    let read = Source::read_plain(format, Dialect::Sops, plain)?;
+    let count = |source: &Source| comments(&source.documents, &says_something);
+    let printed = format::emit(format, &read.documents, terms.layout)?;
+    let Ok(source) = Source::read_plain(format, Dialect::Sops, &printed) else {
+        return Ok(draft);
+    };
+    let lost = count(&read).saturating_sub(count(&source));
+    match seal_source(source, readers, terms, now) {
+        Ok(again) if again.lost_comments + lost < draft.lost_comments => Ok(Draft {
+            lost_comments: again.lost_comments + lost,
+            ..again
+        }),
+        _ => Ok(draft),
+    }
 }
 
 fn seal_source(

@@ -367,6 +367,20 @@ fn a_comment_beside_empty_braces_stays_one_when_something_is_put_into_them() {
     }
 }
 
+/// Below a list that stays clear they would be read as comments of it, and there nobody decrypts them.
+#[test]
+fn comments_that_nobody_would_read_where_they_stand_are_moved() {
+    let me = Identity::generate();
+    let readers = Readers::one_group(&[me.recipient()]);
+    let lines = "k:\n  l_unencrypted:\n  - [f, g]\n\n  # a\n  # b\n";
+    let draft = seal(Format::Yaml, lines, &readers);
+    assert_eq!(draft.lost_comments, 0);
+    let opened = text(&reopened(&draft, std::slice::from_ref(&me)).text());
+    for comment in ["# a", "# b"] {
+        assert_eq!(opened.matches(comment).count(), 1, "{opened}");
+    }
+}
+
 /// A comment of a list that is sealed as an item holds those below it in the list, where they are readable.
 #[test]
 fn rotating_keeps_the_comments_below_a_list_that_is_sealed_alone() {
