@@ -5,10 +5,11 @@
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
+use crate::env::did_you_mean;
 use crate::file::{self, FileError};
 use crate::format::Format;
 use crate::name::of_path;
-use crate::sops::config::{Config, ConfigError, CreationRule};
+use crate::sops::config::{Config, ConfigError, CreationRule, UnknownKey, unknown_keys};
 
 /// Name of the file.
 const NAME: &str = ".sops.yaml";
@@ -28,6 +29,7 @@ pub(crate) struct Unusable(pub(crate) String);
 #[derive(Debug, Default)]
 pub(crate) struct Configuration {
     found: Option<(PathBuf, Config)>,
+    unknown: Vec<UnknownKey>,
 }
 
 impl Configuration {
@@ -45,6 +47,7 @@ impl Configuration {
         let config = config.map_err(|error| wrong(&path, &error))?;
         Ok(Self {
             found: Some((path, config)),
+            unknown: unknown_keys(text),
         })
     }
 
@@ -67,6 +70,18 @@ impl Configuration {
             }
         }
         Ok(Self::default())
+    }
+
+    /// What is said of its keys that nobody reads, one line each.
+    pub(crate) fn slips(&self) -> Vec<String> {
+        let place = of_path(self.path().unwrap_or(Path::new(NAME)));
+        let line = |one: &UnknownKey| {
+            let hint = did_you_mean(&one.key, one.known.iter().copied());
+            let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+            let (line, key) = (one.line, &one.key);
+            format!("{place}:{line}  {key:?} is no key of a configuration and is ignored{hint}")
+        };
+        self.unknown.iter().map(line).collect()
     }
 
     /// Where it lies.

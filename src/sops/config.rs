@@ -4,10 +4,14 @@
 //! no files: where the configuration lies, and what a recipient is, others know. Fields that are not
 //! known are passed over, as in SOPS; the errors are in its words.
 
+mod unknown;
+
 use super::rule::{Pattern, Rule};
 use crate::format::{self, Format, SyntaxError, scalar};
 use crate::secret::Secret;
 use crate::tree::{Kind, Leaf, List, Map, Node};
+
+pub use unknown::{UnknownKey, unknown_keys};
 
 /// A configuration.
 #[derive(Debug, Clone, Default)]

@@ -353,3 +353,22 @@ fn recipients_without_a_file_are_asked_for_one_and_a_trial_names_no_next_step() 
         sandbox.run(arguments).ok().says(&["Next:"]);
     }
 }
+
+#[test]
+fn a_mistyped_key_of_the_configuration_is_named_with_the_one_that_was_meant() {
+    let sandbox = Sandbox::project();
+    let rules = sandbox.read(".sops.yaml");
+    sandbox.write(".sops.yaml", format!("{rules}creation_rule: []\n"));
+    sandbox.write("a.json", "{\"token\": \"one\"}");
+    let words = "\"creation_rule\" is no key of a configuration and is ignored; did you mean creation_rules?";
+    let line = format!(".sops.yaml:{}  {words}", rules.lines().count() + 1);
+    let key = recipient("alice");
+    sandbox
+        .run(&["encrypt", "-r", &key, "a.json"])
+        .ok()
+        .says(&[&line]);
+    let check = sandbox.run(&["check"]).ok();
+    assert!(check.stdout.contains(&line), "{}", check.stdout);
+    let stock = sandbox.run(&["sops", "decrypt", "a.json"]).ok();
+    assert!(!stock.stderr.contains("is no key"), "{}", stock.stderr);
+}

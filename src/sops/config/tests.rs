@@ -105,3 +105,15 @@ fn errors_are_in_the_words_of_sops() {
         ConfigError::Pattern(_)
     ));
 }
+
+#[test]
+fn keys_that_sops_passes_over_are_found_with_their_lines() {
+    let text = "x-keys: &k age1\ncreation_rule: []\ncreation_rules:\n  - path_regexp: a\n    age: *k\nstores: {}\n";
+    let found = unknown_keys(text);
+    let places: Vec<(u32, &str)> = found
+        .iter()
+        .map(|one| (one.line, one.key.as_str()))
+        .collect();
+    assert_eq!(places, [(2, "creation_rule"), (4, "path_regexp")]);
+    assert!(unknown_keys("a: [").is_empty() && unknown_keys("").is_empty());
+}

@@ -3,6 +3,7 @@
 //! Only who can open a file is looked at; its values are nobody's business here.
 
 use super::Report;
+use crate::cli::configuration::Configuration;
 use crate::cli::error::CommandError;
 use crate::cli::project::Project;
 use crate::cli::sealed_files::{self, Audience, SealedFile, difference};
@@ -44,6 +45,16 @@ pub(super) fn examine(
             rules::NAME
         );
         report.find(Severity::Warning, "W0515", Some(text), "sealctl rekey");
+        reports.push(report);
+    }
+    let configuration = Configuration::above(project.root(), |_| {});
+    let slips = configuration.map_or_else(|_| Vec::new(), |one| one.slips());
+    if !slips.is_empty() {
+        let mut report = Report::new(rules::NAME.to_owned());
+        for line in slips {
+            let fix = "correct the key; sops does not mention it";
+            report.find(Severity::Warning, "W0516", Some(line), fix);
+        }
         reports.push(report);
     }
     Ok(reports)

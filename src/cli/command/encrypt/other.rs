@@ -22,6 +22,9 @@ use crate::sops::config::CreationRule;
 use crate::sops::{ReadError, Readers, Rule, Sealed, Terms, seal_for};
 use crate::tree::{Kind, Leaf, Map};
 
+/// Whether it was said what is mistyped in the configuration.
+static SLIPS: std::sync::Once = std::sync::Once::new();
+
 /// Who shall be able to open a file.
 struct Audience {
     readers: Readers,
@@ -95,6 +98,12 @@ fn first(
     given: &[Recipient],
 ) -> Result<Sealing, CommandError> {
     let configuration = configuration(session, &source)?;
+    // Once for all files of a call.
+    SLIPS.call_once(|| {
+        for line in configuration.slips() {
+            session.ui.warn(&line);
+        }
+    });
     let rule = match &source.name {
         Some(name) => configuration.fitting(&absolute(name.as_os_str())?)?,
         None => None,
