@@ -62,17 +62,16 @@ fn anew(before: &[Map], after: &[Map], as_sops: bool) -> Secret {
     let printed = indent.and_then(|indent| emit(after, indent));
     let printed = printed.unwrap_or_else(|_| Secret::from_text(""));
     match after {
-        // What only SOPS takes for the end of a line is escaped for other readers.
-        [document] if !as_sops && has_breaks_of_unicode(&printed) => {
-            write::render(document, 0, step)
-        }
+        [document] if !as_sops && !is_for_all(&printed) => write::render(document, 0, step),
         _ => printed,
     }
 }
 
-fn has_breaks_of_unicode(text: &Secret) -> bool {
-    let text = text.expose_text().filter(|text| !text.is_ascii());
-    text.is_some_and(|text| text.contains(['\u{85}', '\u{2028}', '\u{2029}']))
+/// Whether the strict reader sees in a printed text what SOPS does: long keys are printed behind `?`, and some
+/// characters end a line for SOPS only.
+fn is_for_all(text: &Secret) -> bool {
+    let text = text.expose_text().unwrap_or_default();
+    !text.contains(['\u{85}', '\u{2028}', '\u{2029}']) && super::parse(text).is_ok()
 }
 
 /// Length of the longest key that is text and yet a bool to some readers, and then some.
