@@ -31,6 +31,7 @@ What differs, each time to lose less:
     a selection regex that is none is reported; SOPS ignores it without a word
     a path that leads into a value, below a list by a name, or to a negative index is refused with
         exit 7 or 91; SOPS crashes
+    set at an index that leads into a map is refused with exit 7; SOPS reports success and writes nothing of it
     --extract refuses an index that names a comment of a list (indexes count comments, as in SOPS); SOPS
         prints its own data structure
     a reader that goes away (| head) ends the output quietly with exit 0; SOPS dies of SIGPIPE (141)
