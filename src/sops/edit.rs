@@ -111,13 +111,23 @@ impl Opened {
     /// # Errors
     /// At the first edit that cannot be made, or when the result cannot be sealed.
     pub fn change(&self, edits: &[Edit], now: jiff::Timestamp) -> Result<Draft, ChangeError> {
+        match self.reseal_documents(self.changed(edits)?, now, false) {
+            // As SOPS prints it, it can be read again.
+            Err(error) if error.is_about_lines() && self.sealed.dialect == Dialect::Sops => {
+                Ok(self.reseal_documents(self.changed(edits)?, now, true)?)
+            }
+            result => Ok(result?),
+        }
+    }
+
+    fn changed(&self, edits: &[Edit]) -> Result<Vec<Map>, EditError> {
         let mut documents = self.documents.clone();
         if let Some(first) = documents.first_mut() {
             for one in edits {
                 apply(first, one)?;
             }
         }
-        Ok(self.reseal_documents(documents, now)?)
+        Ok(documents)
     }
 }
 

@@ -58,6 +58,13 @@ pub enum SealError {
     Unfaithful,
 }
 
+impl SealError {
+    /// Whether the lines of the text gave no way, which another print of the same values may.
+    pub(super) fn is_about_lines(&self) -> bool {
+        matches!(self, Self::Read(_) | Self::Unfaithful)
+    }
+}
+
 /// A sealed text that was read again and found to hold what it was made from.
 #[derive(Debug, Clone)]
 pub struct Draft {
@@ -128,23 +135,31 @@ pub fn seal_for(
     now: Timestamp,
 ) -> Result<Draft, SealError> {
     let source = Source::read_plain(format, Dialect::Sops, plain)?;
-    let draft = seal_source(source, readers, terms, now)?;
-    if draft.lost_comments == 0 || format != Format::Yaml {
-        return Ok(draft);
+    let kept = seal_source(source, readers, terms, now);
+    let is_well = match &kept {
+        Ok(draft) => draft.lost_comments == 0,
+        Err(error) => !error.is_about_lines(),
+    };
+    if is_well || format != Format::Yaml {
+        return kept;
     }
     let read = Source::read_plain(format, Dialect::Sops, plain)?;
     let count = |source: &Source| comments(&source.documents, &says_something);
     let printed = format::emit(format, &read.documents, terms.layout)?;
     let Ok(source) = Source::read_plain(format, Dialect::Sops, &printed) else {
-        return Ok(draft);
+        return kept;
     };
     let lost = count(&read).saturating_sub(count(&source));
+    let is_better = |again: &Draft| match &kept {
+        Ok(draft) => again.lost_comments + lost < draft.lost_comments,
+        Err(_) => true,
+    };
     match seal_source(source, readers, terms, now) {
-        Ok(again) if again.lost_comments + lost < draft.lost_comments => Ok(Draft {
+        Ok(again) if is_better(&again) => Ok(Draft {
             lost_comments: again.lost_comments + lost,
             ..again
         }),
-        _ => Ok(draft),
+        _ => kept,
     }
 }
 
@@ -202,7 +217,7 @@ impl Opened {
     }
 
     /// Seals `documents`, a changed copy of [`Self::documents`], with the same data key. The file keeps
-    /// its layout.
+    /// its layout, or is printed `anew`.
     ///
     /// # Errors
     /// When the format cannot hold them.
@@ -210,12 +225,18 @@ impl Opened {
         &self,
         mut documents: Vec<Map>,
         now: Timestamp,
+        anew: bool,
     ) -> Result<Draft, SealError> {
         let sealed = &self.sealed;
         let sealing = Encrypt::again(sealed, &self.key, Former::of(self));
         let rule = &sealed.metadata.rule;
         let intent = sealing.documents(sealed.format, &mut documents, rule, now)?;
-        let text = source::replaced(sealed, documents, &intent.stamp.changes())?;
+        let replace = if anew {
+            source::printed
+        } else {
+            source::replaced
+        };
+        let text = replace(sealed, documents, &intent.stamp.changes())?;
         intent.confirm(sealed.again(&text)?, self.key.clone())
     }
 }

@@ -156,6 +156,18 @@ pub(super) fn replaced(
     Ok(text.shared())
 }
 
+/// As [`replaced`], but printed anew as a whole.
+pub(super) fn printed(
+    sealed: &Sealed,
+    mut after: Vec<Map>,
+    changes: &[FieldChange],
+) -> Result<Secret, EmitError> {
+    let block = sealed.block.changed(sealed.format, changes);
+    block.put_back(&mut after);
+    let text = format::emit(sealed_form(sealed.format), &after, Layout::default())?;
+    Ok(text.shared())
+}
+
 /// A changed text: environment documents keep their spelling, other YAML gets that of SOPS.
 fn rewritten(
     dialect: Dialect,

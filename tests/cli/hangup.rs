@@ -48,10 +48,11 @@ impl Editing {
         let name = ptsname(&terminal, Vec::new()).unwrap();
         let name = PathBuf::from(std::ffi::OsStr::from_bytes(name.as_bytes()));
         let inner = File::options().read(true).write(true).open(name).unwrap();
-        let mut command = Command::new("setsid");
+        // Under nohup, the signal would be ignored by everything below.
+        let mut command = Command::new("env");
         sandbox.enter(&mut command);
         command
-            .arg("--ctty")
+            .args(["--default-signal=HUP", "setsid", "--ctty"])
             .args(leader)
             .args([env!("CARGO_BIN_EXE_sealctl"), "sops", "edit", "a.yaml"])
             .env("EDITOR", editor)

@@ -383,6 +383,51 @@ fn comments_that_nobody_would_read_where_they_stand_are_moved() {
 
 /// A comment of a list that is sealed as an item holds those below it in the list, where they are readable.
 #[test]
+fn what_cannot_keep_its_lines_is_printed_anew() {
+    let me = Identity::generate();
+    let readers = Readers::one_group(&[me.recipient()]);
+    // The comments, sealed where they stand, would break up the list.
+    let plain = "k:\n- a: 1\n# b\n  # c\n\n-\n  - x\n";
+    let opened = reopened(
+        &seal(Format::Yaml, plain, &readers),
+        std::slice::from_ref(&me),
+    );
+    assert_eq!(
+        text(&opened.text()),
+        "k:\n    - a: 1\n    - - x\n      # b\n      # c\n"
+    );
+
+    for (plain, path, after) in [
+        (
+            "k:\n  - {}\n    # c\n  - b\n",
+            vec![Step::Key("k".to_owned()), Step::Index(0)],
+            "k:\n    - v\n    # c\n    - b\n",
+        ),
+        // Between brackets there is no room for comments.
+        (
+            "a: [\n  1, # one\n  # two\n  2\n]\n",
+            vec![Step::Key("a".to_owned()), Step::Index(9)],
+            "a:\n    - 1 # one\n    # two\n    - 2\n    - v\n",
+        ),
+    ] {
+        let opened = reopened(
+            &seal(Format::Yaml, plain, &readers),
+            std::slice::from_ref(&me),
+        );
+        let edit = Edit::Put {
+            path: Path::from(path),
+            value: leaf("v"),
+        };
+        let changed = opened.change(&[edit], later()).unwrap();
+        assert_eq!(changed.lost_comments, 0, "{plain}");
+        assert_eq!(
+            text(&reopened(&changed, std::slice::from_ref(&me)).text()),
+            after
+        );
+    }
+}
+
+#[test]
 fn rotating_keeps_the_comments_below_a_list_that_is_sealed_alone() {
     let me = Identity::generate();
     let readers = Readers::one_group(&[me.recipient()]);

@@ -49,8 +49,8 @@ pub struct Editor<'a> {
     pub(super) splice: Splice<'a>,
     /// Whether lines were put behind a last line that does not end.
     longer: bool,
-    /// Ends of edits, and whether blanks on the empty lines right behind each have to go; else only tabs.
-    blanks_behind: Vec<(usize, bool)>,
+    /// Ends of edits, and how many blanks empty lines right behind each may keep; where there are tabs, none.
+    blanks_behind: Vec<(usize, usize)>,
 }
 
 impl<'a> Editor<'a> {
@@ -94,7 +94,7 @@ impl<'a> Editor<'a> {
         let written = &self.source[span.start..span.end];
         let fits = !written.is_empty() && !written.starts_with(['|', '>']);
         if fits {
-            self.blanks_behind.push((span.end, false));
+            self.blanks_behind.push((span.end, usize::MAX));
             self.splice.replace_with_word(span, quote, word);
         }
         fits
@@ -142,14 +142,20 @@ impl<'a> Editor<'a> {
     /// Puts `parts` in the place of `span`.
     pub(super) fn put(&mut self, span: Span, parts: &[&str]) {
         let text = parts.concat();
-        let may_be_block = text.contains('\n');
-        self.blanks_behind.push((span.end, may_be_block));
+        // What begins with a line break may be the lines of a block text, whose header stands elsewhere.
+        let is_body = text.starts_with(['\r', '\n']);
+        let most = if is_body {
+            least_indent
+        } else {
+            indent_of_block
+        }(&text);
+        self.blanks_behind.push((span.end, most));
         self.splice.replace(span, Secret::from(text));
     }
 
-    /// Takes out the lines in `span`.
-    pub(super) fn remove(&mut self, span: Span) {
-        self.blanks_behind.push((span.end, true));
+    /// Takes out the lines in `span`, below which empty lines may keep `most` blanks.
+    pub(super) fn remove(&mut self, span: Span, most: usize) {
+        self.blanks_behind.push((span.end, most));
         self.splice.remove(span);
     }
 
@@ -161,7 +167,9 @@ impl<'a> Editor<'a> {
     /// Puts `parts` on a line of its own behind the line that ends at the byte `at`.
     pub(super) fn put_line(&mut self, at: usize, parts: &[&str]) {
         self.longer |= self.ends_at(at);
-        self.put_at(at, &[&[self.line_break], parts].concat());
+        let text = [&[self.line_break], parts].concat().concat();
+        self.blanks_behind.push((at, indent_of_block(&text)));
+        self.splice.insert(at, text);
     }
 
     /// The part of `leaf` on the line of its key, and the part below (for a block scalar: its lines; else
@@ -318,12 +326,13 @@ impl<'a> Editor<'a> {
         ends.sort_unstable();
         ends.dedup();
         let mut lines = BTreeMap::new();
-        for (end, all) in ends {
+        for (end, most) in ends {
             if let Some(line) = self.empty_line_behind(end) {
-                *lines.entry(line).or_default() |= all;
+                let kept = lines.entry(line).or_insert(most);
+                *kept = most.min(*kept);
             }
         }
-        for (line, all) in lines {
+        for (line, most) in lines {
             let mut start = line;
             for line in self.source[start..].split_inclusive('\n') {
                 let (blanks, rest) =
@@ -331,7 +340,7 @@ impl<'a> Editor<'a> {
                 if !matches!(rest, "" | "\n" | "\r\n") {
                     break;
                 }
-                if all || blanks.contains('\t') {
+                if blanks.len() > most || blanks.contains('\t') {
                     let end = start + blanks.len();
                     self.splice.remove(Span { start, end });
                 }
@@ -350,6 +359,34 @@ impl<'a> Editor<'a> {
         let is_empty = end.is_empty() || end.starts_with(['\r', '\n']);
         is_empty.then_some(self.source.len() - rest.len())
     }
+}
+
+/// Blanks in front of the line of `text` behind the first that has the fewest: what a block text at its end is
+/// indented by, or less.
+pub(super) fn least_indent(text: &str) -> usize {
+    let lines = text
+        .split('\n')
+        .skip(1)
+        .filter(|line| !line.trim().is_empty());
+    let blanks = lines.map(|line| line.len() - line.trim_start_matches(' ').len());
+    blanks.min().unwrap_or(usize::MAX)
+}
+
+/// As [`least_indent`], for the lines of the last block text in `text`.
+fn indent_of_block(text: &str) -> usize {
+    let is_header = |line: &str| {
+        let signs = |each: char| each.is_ascii_digit() || matches!(each, '+' | '-' | '\r' | '\n');
+        line.trim_end_matches(signs).ends_with(['|', '>'])
+    };
+    let mut start = text.len();
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if is_header(line) {
+            start = at;
+        }
+        at += line.len();
+    }
+    least_indent(&text[start..])
 }
 
 /// Blanks per level: those of the first nested block map at the root, else four.

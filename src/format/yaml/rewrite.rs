@@ -44,7 +44,8 @@ fn rewritten(source: &str, before: &[Map], after: &[Map], as_sops: bool) -> Secr
         edit: Editor::new(source, before.first().unwrap_or(&none)),
         source,
         as_sops,
-        stuck: false,
+        // Lines that end in these are lines to SOPS, but not to what edits. It printed such a text itself.
+        stuck: as_sops && !source.is_ascii() && source.contains(['\u{85}', '\u{2028}', '\u{2029}']),
     };
     for (before, after) in before.iter().zip(after) {
         rewriter.document(before, after);
@@ -55,23 +56,15 @@ fn rewritten(source: &str, before: &[Map], after: &[Map], as_sops: bool) -> Secr
     rewriter.edit.finish()
 }
 
-/// Prints everything anew, as deep as the text was indented.
+/// Prints everything anew, as deep as the text was indented: as SOPS does, or as every reader takes it.
 fn anew(before: &[Map], after: &[Map], as_sops: bool) -> Secret {
     let step = before.first().map_or(4, super::edit::step);
+    if let ([document], false) = (after, as_sops) {
+        return write::render(document, 0, step);
+    }
     let indent = i64::try_from(step).map_or_else(|_| Ok(Indent::default()), Indent::of);
     let printed = indent.and_then(|indent| emit(after, indent));
-    let printed = printed.unwrap_or_else(|_| Secret::from_text(""));
-    match after {
-        [document] if !as_sops && !is_for_all(&printed) => write::render(document, 0, step),
-        _ => printed,
-    }
-}
-
-/// Whether the strict reader sees in a printed text what SOPS does: long keys are printed behind `?`, and some
-/// characters end a line for SOPS only.
-fn is_for_all(text: &Secret) -> bool {
-    let text = text.expose_text().unwrap_or_default();
-    !text.contains(['\u{85}', '\u{2028}', '\u{2029}']) && super::parse(text).is_ok()
+    printed.unwrap_or_else(|_| Secret::from_text(""))
 }
 
 /// Length of the longest key that is text and yet a bool to some readers, and then some.

@@ -73,7 +73,11 @@ pub fn assert_same(what: &str, found: &[Map], expected: &[Map], text: &[u8]) {
     }
     let (few, many) = (found.len(), expected.len());
     let text = String::from_utf8_lossy(text);
-    assert_eq!(few, many, "{what}: the number of values in\n{text}");
+    let missing = expected.get(few);
+    assert_eq!(
+        few, many,
+        "{what}: the number of values, from {missing:?} on, in\n{text}"
+    );
 }
 
 /// Panics unless every value, entry and comment lies within `text`, in order, and in what it stands in.

@@ -278,13 +278,19 @@ impl<'a> Printer<'a> {
             Node::Map(map) => {
                 self.behind.extend(behind);
                 self.announce_map(map, record);
-                self.write_foot()?;
+                // In front of empty braces SOPS would write these, and the braces at the margin, which it
+                // cannot read again.
+                if map.entries().next().is_some() {
+                    self.write_foot()?;
+                }
                 self.map(map, record, Context::Pair, &[])?;
             }
             Node::List(list) => {
                 self.behind.extend(behind);
                 self.announce_list(list, record);
-                self.write_foot()?;
+                if list.nodes().next().is_some() {
+                    self.write_foot()?;
+                }
                 self.list(list, record, Context::Pair, &[])?;
             }
         }

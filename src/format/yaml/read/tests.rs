@@ -39,6 +39,15 @@ fn comments(map: &Map) -> Vec<String> {
     notes
 }
 
+#[test]
+fn a_comment_stays_out_from_between_a_key_and_empty_braces() {
+    let source = "a0:\r\n - -\r\n # note\r\n - a0: [a]\r\n   # note\r\n   a1: {}";
+    let documents = read(source).documents;
+    let again = read(&printed(&documents)).documents;
+    assert_eq!(without_comments(&again[0]), without_comments(&documents[0]));
+    assert_eq!(comments(&again[0]), comments(&documents[0]));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

@@ -2,8 +2,9 @@
 
 use super::part::Part;
 use super::{Change, MOST_BEHIND, Rewriter};
+use crate::format::yaml::edit::least_indent;
 use crate::format::yaml::write::{self, Wiped};
-use crate::tree::{Comment, Layout, Leaf, MapItem, Node, Position, Span, Style};
+use crate::tree::{Comment, Layout, MapItem, Node, Position, Span, Style};
 
 impl<'a> Rewriter<'a> {
     /// A block map or list in which something came or went, and something stays.
@@ -106,7 +107,8 @@ impl<'a> Rewriter<'a> {
             let start = range.start.max(covered);
             if start < range.end {
                 let end = range.end;
-                self.edit.remove(Span { start, end });
+                let most = above.map_or(usize::MAX, |part| self.blanks_below(part));
+                self.edit.remove(Span { start, end }, most);
                 covered = end;
             }
         }
@@ -205,7 +207,7 @@ impl<'a> Rewriter<'a> {
                     if below_block && gone && deep {
                         return true;
                     }
-                    below_block = Self::is_block_text(part);
+                    below_block = part.block_text().is_some();
                     (gone, deep) = (false, false);
                 }
             }
@@ -213,9 +215,15 @@ impl<'a> Rewriter<'a> {
         below_block && gone && deep
     }
 
-    fn is_block_text(part: &Part<'_>) -> bool {
-        let is_block = |leaf: &Leaf| matches!(leaf.style, Style::Literal | Style::Folded);
-        part.last_leaf().is_some_and(is_block)
+    /// How many blanks empty lines below a part may have: more become text of a block that it ends in.
+    fn blanks_below(&self, part: &Part<'_>) -> usize {
+        let Some(leaf) = part.block_text() else {
+            return usize::MAX;
+        };
+        let text = &self.source[leaf.span.start..leaf.span.end];
+        let header = text.lines().next().unwrap_or_default();
+        let tells_indent = header.contains(|each: char| each.is_ascii_digit());
+        if tells_indent { 0 } else { least_indent(text) }
     }
 
     /// Whether a part ends in a block text to which the empty lines behind it belong.

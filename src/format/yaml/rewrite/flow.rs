@@ -86,8 +86,10 @@ impl<'a> Rewriter<'a> {
         self.edit.put(span, &[gap, text]);
     }
 
-    /// A map or list in which something came or went. One with comments is written anew.
+    /// A map or list in which something came or went.
     pub(super) fn flow(&mut self, change: &Change<'a>) {
+        // Between brackets there is no room for comments that stay.
+        self.stuck |= change.after.iter().any(Part::is_comment);
         if change.before.is_empty() || change.before.iter().any(Part::is_comment) {
             self.flow_whole(change);
             return;

@@ -1,6 +1,8 @@
 //! What stands in a map or list, seen alike: comments, entries, items. Knows no text.
 
-use crate::tree::{Comment, Entry, Leaf, List, ListItem, Map, MapItem, Node, Position, Span};
+use crate::tree::{
+    Comment, Entry, Leaf, List, ListItem, Map, MapItem, Node, Position, Span, Style,
+};
 
 /// One thing in a map or list.
 #[derive(Clone, Copy)]
@@ -87,6 +89,12 @@ impl<'a> Part<'a> {
                 },
             };
         }
+    }
+
+    /// The block text that it ends with.
+    pub(super) fn block_text(&self) -> Option<&'a Leaf> {
+        let leaf = self.last_leaf()?;
+        matches!(leaf.style, Style::Literal | Style::Folded).then_some(leaf)
     }
 
     /// Where it ends with the comments that end it.
