@@ -3,7 +3,7 @@
 #
 #   tests/fuzz/run.sh [TARGET...]        without TARGET: all of them, one after the other
 #
-# What is found lies in tests/fuzz/artifacts/TARGET/. Mend it, and move the input to tests/fuzz/regressions/TARGET/, where
+# A run goes on after a find, so that one run shows many. What is found lies in tests/fuzz/artifacts/TARGET/. Mend it, and move the input to tests/fuzz/regressions/TARGET/, where
 # the tests try it ever after. The corpus grows in tests/fuzz/corpus/TARGET/ (not for git) and is used again.
 # Exit: 0 nothing was found, 1 something was, 2 something is missing or the usage is wrong.
 set -euo pipefail
@@ -28,7 +28,14 @@ found=0
 for target in ${*:-$ALL}; do
   printf '\n== %s, %s s\n' "$target" "${TIME:-60}"
   mkdir -p "corpus/$target" "artifacts/$target"
+  begun=$(mktemp)
   SEALCTL_FUZZ_SEEDS=corpus/$target "$programs/$target" "corpus/$target" -artifact_prefix="artifacts/$target/" -dict="dictionaries/$target.dict" \
-    -max_total_time="${TIME:-60}" -timeout=20 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 || found=1
+    -fork=1 -ignore_crashes=1 -max_total_time="${TIME:-60}" -timeout=20 -rss_limit_mb=2048 -max_len=16384 || found=1
+  finds=$(find "artifacts/$target" -type f -newer "$begun")
+  rm -f "$begun"
+  if [ -n "$finds" ]; then
+    printf 'found:\n%s\n' "$finds"
+    found=1
+  fi
 done
 exit $found
