@@ -211,7 +211,7 @@ impl<'a> Editor<'a> {
     }
 
     /// Indentation of the next line with anything on it behind the byte `at`.
-    fn next_indent(&self, at: usize) -> Option<usize> {
+    pub(super) fn next_indent(&self, at: usize) -> Option<usize> {
         let rest = self.source.get(self.line_end(at)..)?;
         let line = rest.lines().skip(1).find(|line| !line.trim().is_empty())?;
         Some(line.len() - line.trim_start_matches(' ').len())
@@ -373,7 +373,7 @@ pub(super) fn least_indent(text: &str) -> usize {
 }
 
 /// As [`least_indent`], for the lines of the last block text in `text`.
-fn indent_of_block(text: &str) -> usize {
+pub(super) fn indent_of_block(text: &str) -> usize {
     let is_header = |line: &str| {
         let signs = |each: char| each.is_ascii_digit() || matches!(each, '+' | '-' | '\r' | '\n');
         line.trim_end_matches(signs).ends_with(['|', '>'])

@@ -2,7 +2,7 @@
 
 use super::part::Part;
 use super::{Change, MOST_BEHIND, Rewriter};
-use crate::format::yaml::edit::least_indent;
+use crate::format::yaml::edit::{indent_of_block, least_indent};
 use crate::format::yaml::write::{self, Wiped};
 use crate::tree::{Comment, Layout, MapItem, Node, Position, Span, Style};
 
@@ -28,10 +28,12 @@ impl<'a> Rewriter<'a> {
 
     /// Puts `text` on a line of its own behind the part `old`.
     fn behind(&mut self, change: &Change<'a>, old: usize, text: &str) {
-        // A comment may stand between a key and its value.
         let near = &change.before[old.saturating_sub(MOST_BEHIND)..=old];
         let end = near.iter().map(Part::end).max().unwrap_or_default();
         let at = self.edit.line_end(end);
+        // Comments that are indented by more would become text of a block.
+        let next = self.edit.next_indent(at);
+        self.stuck |= next.is_some_and(|next| next >= indent_of_block(text));
         let indent = " ".repeat(change.site.column);
         self.edit.put_line(at, &[&indent, text]);
     }

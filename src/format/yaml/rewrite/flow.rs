@@ -151,7 +151,10 @@ impl<'a> Rewriter<'a> {
                 } else {
                     (ends(place.saturating_sub(1)), ends(next - 1))
                 };
-                self.edit.splice.remove(Span { start, end });
+                // `{a:}` would have the key `a:`.
+                let bare = self.source[..start].ends_with(':');
+                self.edit
+                    .put(Span { start, end }, &[if bare { " " } else { "" }]);
             }
             place = next + 1;
         }
