@@ -3,6 +3,8 @@
 //! A tree holds what was written, with positions for messages; it knows neither YAML nor SOPS. Every
 //! leaf's text is a [`Secret`], clear ones too, so that no later stage has to remember which.
 
+pub mod comments;
+
 use std::fmt;
 
 use crate::name::one_line;

@@ -34,3 +34,18 @@ fn clear_blocks<const BLOCK: usize>(text: &[u8], special: impl Fn(u8) -> bool) -
     };
     BLOCK * blocks.iter().take_while(is_clear).count()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn blocks_and_what_is_left_are_counted_alike(text in prop::collection::vec(0..3u8, 0..1_000)) {
+            let expected = text.iter().filter(|&&byte| byte == 1).count();
+            prop_assert_eq!(count(&text, |byte| byte == 1), expected);
+        }
+    }
+}

@@ -18,6 +18,7 @@ mod write;
 pub use edit::{Editor, Site};
 pub use emit::{EmitError, Indent, emit};
 pub use read::{Reading, parse_sops};
+pub(crate) use rewrite::{print_anew, rewrite_unchecked};
 pub use rewrite::{rewrite, rewrite_as_sops};
 pub use write::{Scalar, render};
 

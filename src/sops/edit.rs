@@ -6,7 +6,7 @@ use super::open::ReadError;
 use super::opened::Opened;
 use super::seal::{Draft, SealError};
 use super::source::{Dialect, Source};
-use crate::format::{self, EmitError, Format, scalar};
+use crate::format::{EmitError, Format, scalar};
 use crate::secret::Secret;
 use crate::tree::{
     Kind, Layout, Leaf, List, ListItem, Map, MapItem, Node, Path, Position, Span, Step, Style,
@@ -106,14 +106,15 @@ impl Opened {
         edit_as(sealed.format, sealed.dialect, &self.text(), edits)
     }
 
-    /// The sealed file with `edits` made in its first document. Untouched values keep their ciphertext.
+    /// The sealed file with `edits` made in its first document. Untouched values keep their ciphertext. Where
+    /// the lines of a YAML file cannot be kept, it is printed anew.
     ///
     /// # Errors
     /// At the first edit that cannot be made, or when the result cannot be sealed.
     pub fn change(&self, edits: &[Edit], now: jiff::Timestamp) -> Result<Draft, ChangeError> {
         match self.reseal_documents(self.changed(edits)?, now, false) {
-            // As SOPS prints it, it can be read again.
-            Err(error) if error.is_about_lines() && self.sealed.dialect == Dialect::Sops => {
+            // What is printed anew can be read again.
+            Err(error) if error.is_about_lines() => {
                 Ok(self.reseal_documents(self.changed(edits)?, now, true)?)
             }
             result => Ok(result?),
@@ -152,14 +153,7 @@ fn edit_as(
             apply(first, one)?;
         }
     }
-    let (text, layout) = (source.text.expose(), format::Layout::default());
-    Ok(format::rewrite(
-        format,
-        text,
-        &source.documents,
-        &after,
-        layout,
-    )?)
+    Ok(source.edited(&after)?)
 }
 
 /// Makes one edit in a tree.

@@ -4,7 +4,7 @@
 use foldhash::HashMap;
 use jiff::Timestamp;
 
-use super::faithful::{Intent, Stamp, comments, fingerprint, says_something};
+use super::faithful::{Intent, Stamp, comments, fingerprint};
 use super::open::{Sealed, is_void};
 use super::opened::Opened;
 use super::placed::SealedComments;
@@ -19,6 +19,7 @@ use crate::crypto::mac::{Coverage, Mac};
 use crate::crypto::value::{Cipher, ValueType};
 use crate::format::Format;
 use crate::secret::Secret;
+use crate::tree::comments::says_something;
 use crate::tree::{
     Comment, Kind, Layout, Leaf, List, ListItem, Map, MapItem, Node, Position, Style,
 };

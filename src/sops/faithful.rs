@@ -17,7 +17,8 @@ use crate::crypto::mac::Coverage;
 use crate::crypto::value::{self, ValueType};
 use crate::format::Format;
 use crate::secret::Secret;
-use crate::tree::{Entry, Leaf, List, ListItem, Map, MapItem, Node};
+use crate::tree::comments::{count_comments, says_something};
+use crate::tree::{Entry, Leaf, List, ListItem, Map, Node};
 
 /// The MAC of a file, encrypted, and the date that it is bound to.
 pub(super) struct Stamp {
@@ -115,37 +116,7 @@ pub(super) fn fingerprint(format: Format, documents: &[Map]) -> u64 {
 
 /// How many comments of `documents` count. A sealed one that stands as an item of a list is one.
 pub(super) fn comments(documents: &[Map], counts: &impl Fn(&Secret) -> bool) -> usize {
-    documents
-        .iter()
-        .map(|document| comments_of_map(document, counts))
-        .sum()
-}
-
-fn comments_of_map(map: &Map, counts: &impl Fn(&Secret) -> bool) -> usize {
-    let count = |item: &MapItem| match item {
-        MapItem::Comment(comment) => usize::from(counts(&comment.text)),
-        MapItem::Entry(entry) => comments_of(&entry.value, counts),
-    };
-    map.items.iter().map(count).sum()
-}
-
-fn comments_of(node: &Node, counts: &impl Fn(&Secret) -> bool) -> usize {
-    let count = |item: &ListItem| match item {
-        ListItem::Comment(comment) => usize::from(counts(&comment.text)),
-        ListItem::Node(Node::Leaf(leaf)) => usize::from(is_sealed_comment(leaf)),
-        ListItem::Node(node) => comments_of(node, counts),
-    };
-    match node {
-        Node::Map(map) => comments_of_map(map, counts),
-        Node::List(list) => list.items.iter().map(count).sum(),
-        Node::Leaf(_) => 0,
-    }
-}
-
-/// Whether a comment says anything. Lines with nothing but the sign come and go.
-pub(super) fn says_something(text: &Secret) -> bool {
-    text.expose_text()
-        .is_none_or(|text| !text.trim().is_empty())
+    count_comments(documents, counts, &is_sealed_comment)
 }
 
 fn entries<'a>(entries: impl Iterator<Item = &'a Entry>, hasher: &mut impl Hasher) {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::block::{NewBlock, is_block_key};
 use super::encrypt::{Encrypt, Former};
-use super::faithful::{comments, says_something};
+use super::faithful::comments;
 use super::open::{ReadError, Sealed};
 use super::opened::Opened;
 use super::readers::Readers;
@@ -16,6 +16,7 @@ use crate::crypto::random::NoRandomness;
 use crate::crypto::{DataKey, Recipient, WrapError};
 use crate::format::{self, EmitError, Format};
 use crate::secret::Secret;
+use crate::tree::comments::says_something;
 use crate::tree::{Entry, Map, Node, Position};
 
 /// A text could not be sealed.

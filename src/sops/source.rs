@@ -82,6 +82,17 @@ impl Source {
         }
     }
 
+    /// The text with what somebody changed in it: `after` is a changed copy of its documents.
+    pub(super) fn edited(&self, after: &[Map]) -> Result<Secret, EmitError> {
+        let text = self.text.expose();
+        match (self.dialect, self.format, std::str::from_utf8(text)) {
+            (Dialect::Sops, Format::Yaml, Ok(text)) => {
+                Ok(yaml::rewrite_as_sops(text, &self.documents, after))
+            }
+            _ => format::rewrite(self.format, text, &self.documents, after, Layout::default()),
+        }
+    }
+
     /// The text with the values of `after`, a changed copy of its documents, or the only ones.
     fn rewritten(&self, after: &[Map], layout: Layout) -> Result<Secret, EmitError> {
         let text = self.text.expose();
@@ -156,7 +167,7 @@ pub(super) fn replaced(
     Ok(text.shared())
 }
 
-/// As [`replaced`], but printed anew as a whole.
+/// As [`replaced`], but printed anew as a whole, where there is more than one way to print.
 pub(super) fn printed(
     sealed: &Sealed,
     mut after: Vec<Map>,
@@ -164,11 +175,18 @@ pub(super) fn printed(
 ) -> Result<Secret, EmitError> {
     let block = sealed.block.changed(sealed.format, changes);
     block.put_back(&mut after);
-    let text = format::emit(sealed_form(sealed.format), &after, Layout::default())?;
+    let text = match sealed.format {
+        Format::Yaml => {
+            let as_sops = sealed.dialect == Dialect::Sops;
+            yaml::print_anew(&sealed.documents, &after, as_sops)
+        }
+        format => format::emit(sealed_form(format), &after, Layout::default())?,
+    };
     Ok(text.shared())
 }
 
-/// A changed text: environment documents keep their spelling, other YAML gets that of SOPS.
+/// A changed text: environment documents keep their spelling, other YAML gets that of SOPS. What is sealed is
+/// read again by who seals it; what is opened gets other values and loses its block.
 fn rewritten(
     dialect: Dialect,
     form: Format,
@@ -176,8 +194,11 @@ fn rewritten(
     (before, after): (&[Map], &[Map]),
     layout: Layout,
 ) -> Result<Secret, EmitError> {
-    match (dialect, form, std::str::from_utf8(text)) {
-        (Dialect::Sops, Format::Yaml, Ok(text)) => Ok(yaml::rewrite_as_sops(text, before, after)),
+    match (form, std::str::from_utf8(text)) {
+        (Format::Yaml, Ok(text)) => {
+            let as_sops = dialect == Dialect::Sops;
+            Ok(yaml::rewrite_unchecked(text, before, after, as_sops))
+        }
         _ => format::rewrite(form, text, before, after, layout),
     }
 }

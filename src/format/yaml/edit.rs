@@ -121,34 +121,18 @@ impl<'a> Editor<'a> {
         let behind = if touches { " " } else { "" };
         self.put(head, &[apart, inline, behind]);
         if !below.is_empty() || !body.is_empty() {
-            let gap = if self.breaks_itself(below) {
-                self.line_break
-            } else {
-                ""
-            };
-            self.put(below, &[body, gap]);
+            self.put(below, &[body]);
         }
-    }
-
-    /// Whether the lines of a block text end in a line break that is its own (U+2029, say), right before the
-    /// next line.
-    fn breaks_itself(&self, lines: Span) -> bool {
-        let behind = &self.source[lines.end..];
-        self.source[lines.start..lines.end].ends_with(['\u{85}', '\u{2028}', '\u{2029}'])
-            && !behind.is_empty()
-            && !behind.starts_with(['\n', '\r'])
     }
 
     /// Puts `parts` in the place of `span`.
     pub(super) fn put(&mut self, span: Span, parts: &[&str]) {
         let text = parts.concat();
         // What begins with a line break may be the lines of a block text, whose header stands elsewhere.
-        let is_body = text.starts_with(['\r', '\n']);
-        let most = if is_body {
-            least_indent
-        } else {
-            indent_of_block
-        }(&text);
+        let most = match text.starts_with(['\r', '\n']) {
+            true => least_indent(&text),
+            false => indent_of_block(&text),
+        };
         self.blanks_behind.push((span.end, most));
         self.splice.replace(span, Secret::from(text));
     }

@@ -5,16 +5,18 @@
 //! changes only, so that the cost is linear in the text and the changes.
 
 mod block;
+mod check;
 mod flow;
 mod part;
+mod spelling;
 
 use self::part::{Part, parts_of_list, parts_of_map};
 use super::edit::{Editor, Site};
-use super::emit::{Indent, emit, style};
-use super::write::{self, Wiped};
+use super::emit::{Indent, emit};
+use super::write;
 use crate::format::splice::is_long_word;
 use crate::secret::Secret;
-use crate::tree::{Comment, Entry, Kind, Layout, Leaf, Map, Node, Position, Span, Style};
+use crate::tree::{Comment, Kind, Layout, Leaf, Map, Node, Position, Span, Style};
 
 /// `source`, which was read as `before`, with the changes that lead to `after`.
 ///
@@ -23,21 +25,56 @@ use crate::tree::{Comment, Entry, Kind, Layout, Leaf, Map, Node, Position, Span,
 /// or the other way round. What stays keeps position and span, what is new has `Position::default()`. Where
 /// nothing changed, `source` comes back. Documents that came or went are beyond an edit: then, and where
 /// the text gives no other way, everything is printed anew.
+///
+/// Where lines came or went, the result is read again, and printed anew when it is not what was wanted.
 #[must_use]
 pub fn rewrite(source: &str, before: &[Map], after: &[Map]) -> Secret {
-    rewritten(source, before, after, false)
+    checked(source, before, after, false)
 }
 
 /// As [`rewrite`], but with quotes where SOPS sets them, and with its spelling of what is no text, also
 /// where nothing changed (`~` becomes `null`, `0x10` becomes `16`).
 #[must_use]
 pub fn rewrite_as_sops(source: &str, before: &[Map], after: &[Map]) -> Secret {
-    rewritten(source, before, after, true)
+    checked(source, before, after, true)
 }
 
-fn rewritten(source: &str, before: &[Map], after: &[Map], as_sops: bool) -> Secret {
+/// As [`rewrite`], or [`rewrite_as_sops`], without a look at the result: for who looks at it anyway, or
+/// changes no more than the values of a whole file.
+#[must_use]
+pub(crate) fn rewrite_unchecked(
+    source: &str,
+    before: &[Map],
+    after: &[Map],
+    as_sops: bool,
+) -> Secret {
+    match edits(source, before, after, as_sops) {
+        Some(rewriter) => rewriter.edit.finish(),
+        None => print_anew(before, after, as_sops),
+    }
+}
+
+fn checked(source: &str, before: &[Map], after: &[Map], as_sops: bool) -> Secret {
+    let Some(rewriter) = edits(source, before, after, as_sops) else {
+        return print_anew(before, after, as_sops);
+    };
+    let moves = rewriter.moves;
+    let text = rewriter.edit.finish();
+    if moves && !check::reads_as(source, &text, after) {
+        return print_anew(before, after, as_sops);
+    }
+    text
+}
+
+/// The edits that lead to `after`; `None` when none do.
+fn edits<'a>(
+    source: &'a str,
+    before: &'a [Map],
+    after: &'a [Map],
+    as_sops: bool,
+) -> Option<Rewriter<'a>> {
     if before.len() != after.len() {
-        return anew(before, after, as_sops);
+        return None;
     }
     let none = Map::default();
     let mut rewriter = Rewriter {
@@ -46,18 +83,17 @@ fn rewritten(source: &str, before: &[Map], after: &[Map], as_sops: bool) -> Secr
         as_sops,
         // Lines that end in these are lines to SOPS, but not to what edits. It printed such a text itself.
         stuck: as_sops && !source.is_ascii() && source.contains(['\u{85}', '\u{2028}', '\u{2029}']),
+        moves: false,
     };
     for (before, after) in before.iter().zip(after) {
         rewriter.document(before, after);
     }
-    if rewriter.stuck {
-        return anew(before, after, as_sops);
-    }
-    rewriter.edit.finish()
+    (!rewriter.stuck).then_some(rewriter)
 }
 
 /// Prints everything anew, as deep as the text was indented: as SOPS does, or as every reader takes it.
-fn anew(before: &[Map], after: &[Map], as_sops: bool) -> Secret {
+#[must_use]
+pub(crate) fn print_anew(before: &[Map], after: &[Map], as_sops: bool) -> Secret {
     let step = before.first().map_or(4, super::edit::step);
     if let ([document], false) = (after, as_sops) {
         return write::render(document, 0, step);
@@ -66,9 +102,6 @@ fn anew(before: &[Map], after: &[Map], as_sops: bool) -> Secret {
     let printed = indent.and_then(|indent| emit(after, indent));
     printed.unwrap_or_else(|_| Secret::from_text(""))
 }
-
-/// Length of the longest key that is text and yet a bool to some readers, and then some.
-const LONGEST_BOOL: usize = 5;
 
 /// Comments that can stand behind one value, with those behind its key. More are looked at in vain.
 const MOST_BEHIND: usize = 64;
@@ -79,6 +112,8 @@ struct Rewriter<'a> {
     as_sops: bool,
     /// Whether something was met that no edit leads to.
     stuck: bool,
+    /// Whether lines come, go or become others.
+    moves: bool,
 }
 
 /// A map or list: its parts before and after, and where they stand.
@@ -227,7 +262,7 @@ impl<'a> Rewriter<'a> {
             kept[found] = true;
             origin.push(Some(found));
         }
-        Change {
+        let change = Change {
             before,
             after,
             origin,
@@ -235,7 +270,9 @@ impl<'a> Rewriter<'a> {
             span,
             site,
             list,
-        }
+        };
+        self.moves |= change.in_structure();
+        change
     }
 
     /// Whether a comment stands where a dash could.
@@ -352,10 +389,14 @@ impl<'a> Rewriter<'a> {
                 self.comments(&inner);
             }
             _ if change.site.layout == Layout::Flow => {
+                self.moves = true;
                 let text = flow::node_text(new);
                 self.put_flow(old.span(), &text);
             }
-            _ => self.replace_node(change, part, old, new),
+            _ => {
+                self.moves = true;
+                self.replace_node(change, part, old, new);
+            }
         }
     }
 
@@ -385,6 +426,7 @@ impl<'a> Rewriter<'a> {
             write::write_leaf(new, room)
         };
         let body = written.body.unwrap_or_default();
+        self.moves |= !body.is_empty() || self.source[old.span.start..old.span.end].contains('\n');
         self.edit.put_leaf(old, &written.inline, &body);
         // A block text that ends in a line break needs one, also at the end of the file.
         let open = !body.is_empty() && !self.source.ends_with('\n');
@@ -393,40 +435,6 @@ impl<'a> Rewriter<'a> {
             if at == self.source.len() {
                 self.edit.put_at(at, &[self.edit.line_break]);
             }
-        }
-    }
-}
-
-impl Rewriter<'_> {
-    /// Whether SOPS would spell a scalar otherwise than it stands there, or set quotes where it has none.
-    fn is_spelled_otherwise(&self, leaf: &Leaf) -> bool {
-        let written = &self.source[leaf.span.start..leaf.span.end];
-        if leaf.style != Style::Plain || written.contains('\n') {
-            return false;
-        }
-        let ready = style::of_leaf(leaf);
-        match leaf.kind {
-            Kind::Text => ready.style == Style::DoubleQuoted,
-            _ => ready.text != written,
-        }
-    }
-
-    /// Sets quotes around a key that SOPS would not leave without.
-    fn quote_key(&mut self, entry: &Entry) {
-        let start = entry.span.start;
-        let end = start + entry.key.len();
-        let bare = self.source.get(start..end) == Some(entry.key.as_str());
-        if bare && entry.key.len() <= LONGEST_BOOL && style::wants_quotes(&entry.key) {
-            let key = write::joined(&["\"", &entry.key, "\""]);
-            self.edit.put(Span { start, end }, &[&key]);
-        }
-    }
-
-    fn flow_leaf(&self, leaf: &Leaf) -> Wiped {
-        if self.as_sops {
-            write::write_as_sops(leaf, flow::FLOW).inline
-        } else {
-            flow::leaf_text(leaf)
         }
     }
 }

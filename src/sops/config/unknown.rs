@@ -4,6 +4,7 @@
 use super::at;
 use crate::format::{self, Format};
 use crate::secret::Secret;
+use crate::sops::rule::Rule;
 use crate::tree::{Map, Node};
 
 /// A key that is none of a configuration.
@@ -14,10 +15,11 @@ pub struct UnknownKey {
     /// The key.
     pub key: String,
     /// Those that there are in its place.
-    pub known: &'static [&'static str],
+    pub known: Vec<&'static str>,
 }
 
 const TOP: &[&str] = &["creation_rules", "destination_rules", "stores"];
+/// Of a creation rule, beside the names of the selection rules.
 const RULE: &[&str] = &[
     "path_regex",
     "age",
@@ -30,12 +32,6 @@ const RULE: &[&str] = &[
     "hc_vault_transit_uri",
     "key_groups",
     "shamir_threshold",
-    "unencrypted_suffix",
-    "encrypted_suffix",
-    "unencrypted_regex",
-    "encrypted_regex",
-    "unencrypted_comment_regex",
-    "encrypted_comment_regex",
     "mac_only_encrypted",
 ];
 
@@ -52,22 +48,23 @@ pub fn unknown_keys(text: &str) -> Vec<UnknownKey> {
     };
     look(tree, TOP, &mut found);
     if let Some(Node::List(rules)) = at(tree, "creation_rules") {
+        let known = [RULE, &Rule::NAMES].concat();
         for rule in rules.nodes() {
             if let Node::Map(rule) = rule {
-                look(rule, RULE, &mut found);
+                look(rule, &known, &mut found);
             }
         }
     }
     found
 }
 
-fn look(map: &Map, known: &'static [&'static str], found: &mut Vec<UnknownKey>) {
+fn look(map: &Map, known: &[&'static str], found: &mut Vec<UnknownKey>) {
     let is_own = |key: &str| key.starts_with("x-") || key.starts_with('.');
     let entries = map.entries();
     let unknown = entries.filter(|one| !known.contains(&one.key.as_str()) && !is_own(&one.key));
     found.extend(unknown.map(|entry| UnknownKey {
         line: entry.position.line,
         key: entry.key.clone(),
-        known,
+        known: known.to_vec(),
     }));
 }

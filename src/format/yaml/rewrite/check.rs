@@ -1,0 +1,72 @@
+//! Whether a changed text reads back as what it was changed to: the same values at the same keys, and no
+//! comment less. What a line means can depend on any line around it, so that no list of cases is whole.
+
+use super::super::{parse, parse_sops};
+use crate::format::scalar;
+use crate::secret::Secret;
+use crate::tree::comments::{count_comments, says_something};
+use crate::tree::{Entry, Kind, Leaf, List, Map, Node};
+
+/// Whether `changed`, which was made of `source`, is read as `after`. What the strict reader takes, it has
+/// to take again.
+pub(super) fn reads_as(source: &str, changed: &Secret, after: &[Map]) -> bool {
+    let text = changed.expose_text().unwrap_or_default();
+    let strict = parse(text);
+    if strict.is_err() && parse(source).is_ok() {
+        return false;
+    }
+    let again = match strict {
+        Ok(map) => vec![map],
+        Err(_) => match parse_sops(changed) {
+            Ok(reading) => reading.documents,
+            Err(_) => return false,
+        },
+    };
+    let pairs = || again.iter().zip(after);
+    again.len() == after.len()
+        && pairs().all(|(again, after)| is_same_map(again, after))
+        && comments(&again) >= comments(after)
+}
+
+fn is_same_map(one: &Map, other: &Map) -> bool {
+    let same =
+        |(one, other): (&Entry, &Entry)| one.key == other.key && is_same(&one.value, &other.value);
+    one.entries().count() == other.entries().count() && one.entries().zip(other.entries()).all(same)
+}
+
+fn is_same(one: &Node, other: &Node) -> bool {
+    match (one, other) {
+        (Node::Map(one), Node::Map(other)) => is_same_map(one, other),
+        (Node::List(one), Node::List(other)) => is_same_list(one, other),
+        (Node::Leaf(one), Node::Leaf(other)) => is_same_leaf(one, other),
+        _ => false,
+    }
+}
+
+fn is_same_list(one: &List, other: &List) -> bool {
+    one.nodes().count() == other.nodes().count()
+        && one
+            .nodes()
+            .zip(other.nodes())
+            .all(|(one, other)| is_same(one, other))
+}
+
+/// However they are spelled. A float without fraction is written as a whole number by SOPS.
+fn is_same_leaf(one: &Leaf, other: &Leaf) -> bool {
+    let is_number = |leaf: &Leaf| matches!(leaf.kind, Kind::Int | Kind::Float);
+    let same_kind = one.kind == other.kind || is_number(one) && is_number(other);
+    same_kind && (one.text == other.text || normal(one) == normal(other))
+}
+
+fn normal(leaf: &Leaf) -> Option<Secret> {
+    let text = scalar::normal_form(leaf.kind, leaf.text.expose_text()?)?;
+    // The sign of nothing comes and goes with the type.
+    Some(match text.as_str() {
+        "-0" => Secret::from_text("0"),
+        _ => Secret::from(text),
+    })
+}
+
+fn comments(documents: &[Map]) -> usize {
+    count_comments(documents, &says_something, &|_| false)
+}
