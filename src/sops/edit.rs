@@ -112,6 +112,14 @@ impl Opened {
     /// # Errors
     /// At the first edit that cannot be made, or when the result cannot be sealed.
     pub fn change(&self, edits: &[Edit], now: jiff::Timestamp) -> Result<Draft, ChangeError> {
+        if self.sealed.format == Format::Ini {
+            // A comment may come to stand at another key, and rules may go by comments.
+            let plain = self.edit(edits).map_err(|error| match error {
+                EditError::Emit(error) => ChangeError::Seal(error.into()),
+                error => error.into(),
+            })?;
+            return Ok(self.reseal(&plain, now)?);
+        }
         match self.reseal_documents(self.changed(edits)?, now, false) {
             // What is printed anew can be read again.
             Err(error) if error.is_about_lines() => {
