@@ -38,6 +38,10 @@ pub const PRIVATE: u32 = 0o600;
 const UNKNOWN_LENGTH: u64 = 1 << 21;
 /// Mode of files that everybody may read; the umask narrows it.
 pub const PUBLIC: u32 = 0o644;
+/// Mode of files of which the umask alone decides.
+pub const BY_UMASK: u32 = 0o666;
+/// Links that lead to links: as many as Linux follows.
+const LINKS: usize = 40;
 
 /// Why a file could not be read or written. Never holds content.
 #[derive(Debug, thiserror::Error)]
@@ -416,6 +420,22 @@ pub fn list(path: &Path) -> Result<Vec<String>, FileError> {
 /// [`FileError::Io`] where nothing is.
 pub fn canonical(path: &Path) -> Result<PathBuf, FileError> {
     fs::canonicalize(path).map_err(FileError::io("find", path))
+}
+
+/// Where the links at the end of `path` lead, also where nothing is there.
+#[must_use]
+pub fn behind_links(path: &Path) -> PathBuf {
+    let mut path = path.to_path_buf();
+    for _ in 0..LINKS {
+        let Ok(target) = fs::read_link(&path) else {
+            break;
+        };
+        path = match path.parent() {
+            Some(folder) => folder.join(target),
+            None => target,
+        };
+    }
+    path
 }
 
 /// Number of the device that holds `path`, to notice a mount boundary.

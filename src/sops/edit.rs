@@ -4,8 +4,8 @@ use super::METADATA_KEY;
 use super::block::entry_of;
 use super::open::ReadError;
 use super::opened::Opened;
-use super::seal::{Draft, SealError};
-use super::source::{Dialect, Source};
+use super::seal::{Draft, SealError, or_printed};
+use super::source::{Dialect, Lines, Source};
 use crate::format::{EmitError, Format, scalar};
 use crate::secret::Secret;
 use crate::tree::{
@@ -107,7 +107,7 @@ impl Opened {
     }
 
     /// The sealed file with `edits` made in its first document. Untouched values keep their ciphertext. Where
-    /// the lines of a YAML file cannot be kept, it is printed anew.
+    /// the lines of a YAML file cannot be kept, or would take a comment along, it is printed anew.
     ///
     /// # Errors
     /// At the first edit that cannot be made, or when the result cannot be sealed.
@@ -120,13 +120,11 @@ impl Opened {
             })?;
             return Ok(self.reseal(&plain, now)?);
         }
-        match self.reseal_documents(self.changed(edits)?, now, false) {
-            // What is printed anew can be read again.
-            Err(error) if error.is_about_lines() => {
-                Ok(self.reseal_documents(self.changed(edits)?, now, true)?)
-            }
-            result => Ok(result?),
-        }
+        let kept = self.reseal_documents(self.changed(edits)?, now, Lines::Kept);
+        Ok(or_printed(kept, || {
+            let changed = self.changed(edits).ok()?;
+            self.reseal_documents(changed, now, Lines::Printed).ok()
+        })?)
     }
 
     fn changed(&self, edits: &[Edit]) -> Result<Vec<Map>, EditError> {

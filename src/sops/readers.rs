@@ -6,8 +6,8 @@ use super::block::{FieldChange, Wrapped, key_fields};
 use super::encrypt::{Encrypt, Former};
 use super::open::Sealed;
 use super::opened::Opened;
-use super::seal::{Draft, SealError};
-use super::source;
+use super::seal::{Draft, SealError, or_printed};
+use super::source::{self, Lines};
 use crate::crypto::{DataKey, Recipient, shares, wrap};
 use crate::secret::Secret;
 
@@ -80,6 +80,19 @@ impl Opened {
         if !kept.is_empty() {
             return Err(SealError::Foreign { kinds: kept });
         }
+        let kept = self.rotate_as(Lines::Kept, readers, &lost, now);
+        or_printed(kept, || {
+            self.rotate_as(Lines::Printed, readers, &lost, now).ok()
+        })
+    }
+
+    fn rotate_as(
+        &self,
+        lines: Lines,
+        readers: &Readers,
+        lost: &[FieldChange],
+        now: Timestamp,
+    ) -> Result<Draft, SealError> {
         let key = DataKey::generate()?;
         let sealed = &self.sealed;
         let mut documents = self.documents.clone();
@@ -88,10 +101,10 @@ impl Opened {
         let mut intent = sealing.documents(sealed.format, &mut documents, rule, now)?;
         let groups = readers.wrap(&key)?;
         let mut changes = key_changes(&groups, readers.needed());
-        changes.extend(lost);
+        changes.extend(lost.iter().cloned());
         changes.extend(intent.stamp.changes());
         intent.wrapped = Some(groups);
-        let text = source::replaced(sealed, documents, &changes)?;
+        let text = lines.text(sealed, documents, &changes)?;
         intent.confirm(sealed.again(&text)?, key)
     }
 }

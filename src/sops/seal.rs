@@ -10,7 +10,7 @@ use super::open::{ReadError, Sealed};
 use super::opened::Opened;
 use super::readers::Readers;
 use super::rule::Rule;
-use super::source::{self, Dialect, NewText, Source};
+use super::source::{self, Dialect, Lines, NewText, Source};
 use crate::crypto::mac::Coverage;
 use crate::crypto::random::NoRandomness;
 use crate::crypto::{DataKey, Recipient, WrapError};
@@ -61,7 +61,7 @@ pub enum SealError {
 
 impl SealError {
     /// Whether the lines of the text gave no way, which another print of the same values may.
-    pub(super) fn is_about_lines(&self) -> bool {
+    fn is_about_lines(&self) -> bool {
         matches!(self, Self::Read(_) | Self::Unfaithful)
     }
 }
@@ -137,29 +137,40 @@ pub fn seal_for(
 ) -> Result<Draft, SealError> {
     let source = Source::read_plain(format, Dialect::Sops, plain)?;
     let kept = seal_source(source, readers, terms, now);
+    if format != Format::Yaml {
+        return kept;
+    }
+    or_printed(kept, || {
+        let read = Source::read_plain(format, Dialect::Sops, plain).ok()?;
+        let count = |source: &Source| comments(&source.documents, &says_something);
+        let printed = format::emit(format, &read.documents, terms.layout).ok()?;
+        let source = Source::read_plain(format, Dialect::Sops, &printed).ok()?;
+        let lost = count(&read).saturating_sub(count(&source));
+        let mut draft = seal_source(source, readers, terms, now).ok()?;
+        draft.lost_comments += lost;
+        Some(draft)
+    })
+}
+
+/// What keeps the lines of a text, or, where that fails or loses comments, what is printed anew, if it does
+/// better.
+pub(super) fn or_printed(
+    kept: Result<Draft, SealError>,
+    printed: impl FnOnce() -> Option<Draft>,
+) -> Result<Draft, SealError> {
     let is_well = match &kept {
         Ok(draft) => draft.lost_comments == 0,
         Err(error) => !error.is_about_lines(),
     };
-    if is_well || format != Format::Yaml {
+    if is_well {
         return kept;
     }
-    let read = Source::read_plain(format, Dialect::Sops, plain)?;
-    let count = |source: &Source| comments(&source.documents, &says_something);
-    let printed = format::emit(format, &read.documents, terms.layout)?;
-    let Ok(source) = Source::read_plain(format, Dialect::Sops, &printed) else {
-        return kept;
-    };
-    let lost = count(&read).saturating_sub(count(&source));
     let is_better = |again: &Draft| match &kept {
-        Ok(draft) => again.lost_comments + lost < draft.lost_comments,
+        Ok(draft) => again.lost_comments < draft.lost_comments,
         Err(_) => true,
     };
-    match seal_source(source, readers, terms, now) {
-        Ok(again) if is_better(&again) => Ok(Draft {
-            lost_comments: again.lost_comments + lost,
-            ..again
-        }),
+    match printed() {
+        Some(again) if is_better(&again) => Ok(again),
         _ => kept,
     }
 }
@@ -218,7 +229,7 @@ impl Opened {
     }
 
     /// Seals `documents`, a changed copy of [`Self::documents`], with the same data key. The file keeps
-    /// its layout, or is printed `anew`.
+    /// its `lines`, or is printed anew.
     ///
     /// # Errors
     /// When the format cannot hold them.
@@ -226,18 +237,13 @@ impl Opened {
         &self,
         mut documents: Vec<Map>,
         now: Timestamp,
-        anew: bool,
+        lines: Lines,
     ) -> Result<Draft, SealError> {
         let sealed = &self.sealed;
         let sealing = Encrypt::again(sealed, &self.key, Former::of(self));
         let rule = &sealed.metadata.rule;
         let intent = sealing.documents(sealed.format, &mut documents, rule, now)?;
-        let replace = if anew {
-            source::printed
-        } else {
-            source::replaced
-        };
-        let text = replace(sealed, documents, &intent.stamp.changes())?;
+        let text = lines.text(sealed, documents, &intent.stamp.changes())?;
         intent.confirm(sealed.again(&text)?, self.key.clone())
     }
 }

@@ -148,6 +148,31 @@ pub(super) fn plain_text(sealed: Sealed, documents: &[Map]) -> Secret {
     text.unwrap_or_else(|_| Secret::from_text(""))
 }
 
+/// What becomes of the lines of a file that changes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Lines {
+    /// They stay, where nothing else has to stand there.
+    Kept,
+    /// All are printed anew.
+    Printed,
+}
+
+impl Lines {
+    /// The sealed file with other ciphertexts and other fields in its block: `after` are its documents,
+    /// changed.
+    pub(super) fn text(
+        self,
+        sealed: &Sealed,
+        after: Vec<Map>,
+        changes: &[FieldChange],
+    ) -> Result<Secret, EmitError> {
+        match self {
+            Self::Kept => replaced(sealed, after, changes),
+            Self::Printed => printed(sealed, after, changes),
+        }
+    }
+}
+
 /// The sealed file with other ciphertexts and other fields in its block: `after` are its documents,
 /// changed.
 pub(super) fn replaced(
@@ -168,7 +193,7 @@ pub(super) fn replaced(
 }
 
 /// As [`replaced`], but printed anew as a whole, where there is more than one way to print.
-pub(super) fn printed(
+fn printed(
     sealed: &Sealed,
     mut after: Vec<Map>,
     changes: &[FieldChange],

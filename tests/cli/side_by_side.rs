@@ -51,6 +51,7 @@ const LINES: &[&str] = &[
     "sops decrypt --extract '[\"c\"][\"e\"][1]' --output-type json s.yaml",
     "sops -d --extract '[\"b\"]' s.yaml",
     "sops decrypt --output out.yaml s.yaml",
+    "ln -s through.yaml link.yaml; umask 002; sops decrypt --output link.yaml s.yaml; stat -c %a link.yaml through.yaml",
     "cp s.yaml d.yaml; sops decrypt -i d.yaml",
     "sops decrypt --input-type yaml --output-type yaml < s.yaml",
     "sops decrypt --filename-override z.yaml < s.yaml",

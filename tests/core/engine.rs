@@ -367,6 +367,31 @@ fn a_comment_beside_empty_braces_stays_one_when_something_is_put_into_them() {
     }
 }
 
+/// Behind the key of lines, a comment belongs to the map around, which the rule leaves in clear.
+#[test]
+fn a_comment_stays_where_the_rule_seals_it_when_something_is_put_below_its_key() {
+    let me = Identity::generate();
+    let readers = Readers::one_group(&[me.recipient()]);
+    let rule = Rule::named("encrypted_suffix", "_enc").unwrap().unwrap();
+    let terms = Terms {
+        rule,
+        ..Terms::default()
+    };
+    let plain = Secret::from_text("k_enc: {} # c\nz: 1\n");
+    let draft = sops::seal_for(Format::Yaml, &plain, &readers, &terms, now()).unwrap();
+    let edit = Edit::Put {
+        path: Path::of(["k_enc", "a"]),
+        value: leaf("new"),
+    };
+    let opened = reopened(&draft, std::slice::from_ref(&me));
+    let draft = opened.change(&[edit], later()).unwrap();
+    assert_eq!(draft.lost_comments, 0);
+    assert_eq!(
+        text(&reopened(&draft, std::slice::from_ref(&me)).text()),
+        "k_enc:\n    # c\n    a: new\nz: 1\n"
+    );
+}
+
 /// Below a list that stays clear they would be read as comments of it, and there nobody decrypts them.
 #[test]
 fn comments_that_nobody_would_read_where_they_stand_are_moved() {

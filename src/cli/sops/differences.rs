@@ -13,11 +13,12 @@ What differs, each time to lose less:
     a file is replaced as a whole or not at all; SOPS truncates it and writes. Links are followed,
         mode, owner and extended attributes are kept, and a file that somebody else changed meanwhile is not overwritten
     a file that cannot be replaced by renaming (mounted alone, a closed directory, other names by
-        hard links) is refused
+        hard links, an owner that cannot be given to the new one) is refused
     the layout of YAML and JSON is kept: blank lines, indentation, flow style, line ends, the quotes that
         are there; a comment behind a value stays there, SOPS prints it above. Values are spelled as SOPS
         does (more quotes, no folded lines), and YAML with anchors, aliases, merge keys, tags, directives or
         keys behind ? is printed anew, as SOPS prints it
+    a full disk is said with exit 3 by --output (SOPS: 1) and with 1 by filestatus (SOPS: nothing, 0)
     fields of the sops block that nobody knows stay when a file is rewritten; SOPS drops them
     a text of several lines that begins with a tab keeps its value in YAML; SOPS prints null
     -0.0 that a rule leaves in clear can be read back; SOPS writes -0 and then refuses its own file

@@ -93,6 +93,7 @@ pub(super) fn write(path: &Path, content: &Secret) -> Result<(), Failure> {
         }
         Some(Kind::Directory | Kind::Other) => file::write_through(path, content).map_err(fail),
         None => {
+            let path = &file::behind_links(path);
             let folder = path
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty());
@@ -100,7 +101,7 @@ pub(super) fn write(path: &Path, content: &Secret) -> Result<(), Failure> {
                 // Creating a file makes its folders, SOPS does not.
                 return file::write_through(path, content).map_err(fail);
             }
-            file::create(path, content, file::PUBLIC).map_err(fail)
+            file::create(path, content, file::BY_UMASK).map_err(fail)
         }
     }
 }
