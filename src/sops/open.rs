@@ -180,6 +180,7 @@ impl Sealed {
             dialect,
             text,
             mut documents,
+            ..
         } = source;
         let block = Block::take(format, &mut documents)?;
         let metadata = Metadata::read(&block.map, block.position)?;

@@ -146,9 +146,8 @@ pub fn seal_for(
         let printed = format::emit(format, &read.documents, terms.layout).ok()?;
         let source = Source::read_plain(format, Dialect::Sops, &printed).ok()?;
         let lost = count(&read).saturating_sub(count(&source));
-        let mut draft = seal_source(source, readers, terms, now).ok()?;
-        draft.lost_comments += lost;
-        Some(draft)
+        let draft = seal_source(source, readers, terms, now).ok()?;
+        Some(draft.without(lost + read.dropped_comments))
     })
 }
 
@@ -201,8 +200,20 @@ fn seal_source(
     };
     let block = NewText::Fields(block.fields());
     intent.wrapped = Some(groups);
+    let dropped = source.dropped_comments;
     let text = source::sealed_text(source, after, &block, terms.layout)?;
-    intent.confirm(Source::read(format, dialect, &text)?, key)
+    let draft = intent.confirm(Source::read(format, dialect, &text)?, key)?;
+    Ok(draft.without(dropped))
+}
+
+impl Draft {
+    /// With `more` comments that are lost.
+    fn without(self, more: usize) -> Self {
+        Self {
+            lost_comments: self.lost_comments + more,
+            ..self
+        }
+    }
 }
 
 impl Opened {
@@ -224,8 +235,10 @@ impl Opened {
         let mut after = source.documents.clone();
         let intent = sealing.documents(format, &mut after, &metadata.rule, now)?;
         let block = source::renewed_block(&self.sealed, &intent.stamp.changes())?;
+        let dropped = source.dropped_comments;
         let text = source::sealed_text(source, after, &block, format::Layout::default())?;
-        intent.confirm(self.sealed.again(&text)?, self.key.clone())
+        let draft = intent.confirm(self.sealed.again(&text)?, self.key.clone())?;
+        Ok(draft.without(dropped))
     }
 
     /// Seals `documents`, a changed copy of [`Self::documents`], with the same data key. The file keeps

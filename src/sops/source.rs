@@ -24,6 +24,8 @@ pub(super) struct Source {
     /// What the spans of `documents` lie in.
     pub(super) text: Secret,
     pub(super) documents: Vec<Map>,
+    /// How many comments are in none of them.
+    pub(super) dropped_comments: usize,
 }
 
 impl Source {
@@ -45,6 +47,7 @@ impl Source {
         }
         // Values are then parts of the text and not copies, which a large file has very many of.
         let text = text.clone().shared();
+        let mut dropped_comments = 0;
         let (text, documents) = match (format, dialect) {
             (Format::Yaml, Dialect::Environment) => {
                 let map = yaml::parse(text.expose_text().unwrap_or_default())?;
@@ -52,6 +55,7 @@ impl Source {
             }
             (Format::Yaml, Dialect::Sops) => {
                 let reading = yaml::parse_sops(&text)?;
+                dropped_comments = reading.dropped_comments;
                 (reading.text.unwrap_or(text), reading.documents)
             }
             _ => {
@@ -68,6 +72,7 @@ impl Source {
             dialect,
             text,
             documents,
+            dropped_comments,
         })
     }
 }

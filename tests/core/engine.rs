@@ -392,6 +392,17 @@ fn a_comment_stays_where_the_rule_seals_it_when_something_is_put_below_its_key()
     );
 }
 
+/// go-yaml drops the first of two groups of comments above an empty item, and so does SOPS.
+#[test]
+fn a_comment_that_no_reader_keeps_is_counted_when_it_is_sealed() {
+    let readers = Readers::one_group(&[Identity::generate().recipient()]);
+    let lines = "k:\n- a: 1\n# lost\n\n# kept\n- {}\n";
+    let draft = seal(Format::Yaml, lines, &readers);
+    assert_eq!(draft.lost_comments, 1);
+    let draft = seal(Format::Yaml, &lines.replace("# lost\n", ""), &readers);
+    assert_eq!(draft.lost_comments, 0);
+}
+
 /// Below a list that stays clear they would be read as comments of it, and there nobody decrypts them.
 #[test]
 fn comments_that_nobody_would_read_where_they_stand_are_moved() {

@@ -37,8 +37,9 @@ What differs, each time to lose less:
         prints its own data structure
     a reader that goes away (| head) ends the output quietly with exit 0; SOPS dies of SIGPIPE (141)
     a comment that cannot be read again where it stands (between lines of YAML that are indented otherwise)
-        is warned about, or moved by encrypt, which then prints the file anew, as SOPS does; inside empty
-        brackets it is lost, as in SOPS
+        is warned about, or moved by encrypt and set, which then print the file anew, as SOPS does; inside empty
+        brackets, or between two items of a list with an empty line behind it, it may be lost, as in SOPS,
+        but not without a warning
     a comment that does not decrypt is warned about with its line, without its text
     set keeps whole numbers exact; SOPS makes every JSON number a float, so that 1000000 becomes 1e+06
     set refuses an object in which a key stands twice; SOPS writes a file that it cannot read

@@ -26,6 +26,9 @@ pub struct Reading {
     pub text: Option<Secret>,
     /// The documents, in order.
     pub documents: Vec<Map>,
+    /// How many comments stand where no reader keeps them, as between two items of a list with an empty line
+    /// between them, and so in none of the documents.
+    pub dropped_comments: usize,
 }
 
 /// Reads all documents of `whole` as SOPS does: anchors and aliases, tags, merge keys, several documents,
@@ -47,7 +50,7 @@ pub fn parse_sops(whole: &Secret) -> Result<Reading, SyntaxError> {
     let text =
         std::str::from_utf8(stripped.unwrap_or(text)).map_err(|error| not_text(text, &error))?;
     check_characters(text)?;
-    let (mut documents, kept) = Builder::read(text, whole)?;
+    let (mut documents, kept, dropped_comments) = Builder::read(text, whole)?;
     if documents.is_empty() {
         return Err(at_start(Fault::Malformed(
             "there is no document, only comments or nothing",
@@ -55,13 +58,21 @@ pub fn parse_sops(whole: &Secret) -> Result<Reading, SyntaxError> {
     }
     if kept && !has_other_breaks(text) {
         let text = stripped.map(|_| Secret::from_text(text));
-        return Ok(Reading { text, documents });
+        return Ok(Reading {
+            text,
+            documents,
+            dropped_comments,
+        });
     }
     let indent = indent_of(&documents);
     let printed = placed(&mut documents, indent);
     let fault = Fault::Malformed("a comment cannot be printed");
     let text = Some(printed.map_err(|_| at_start(fault))?);
-    Ok(Reading { text, documents })
+    Ok(Reading {
+        text,
+        documents,
+        dropped_comments,
+    })
 }
 
 /// Whether a line may end in something else than a line feed, which edits do not know.

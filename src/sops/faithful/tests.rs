@@ -184,7 +184,8 @@ fn flat(format: Format) -> impl Strategy<Value = String> {
 fn a_comment_that_cannot_be_read_again_is_counted() {
     let plain = "k0: \n  k1: {} # hush1\n  k2: \n    - k: 1\n# hush2\n\n    # hush3\n    - {}\n";
     let (draft, _) = sealed(Format::Yaml, plain);
-    assert_eq!(draft.lost_comments, 1);
+    // The reader drops one, and what is printed then has no room for another in the braces.
+    assert_eq!(draft.lost_comments, 2);
     keeps_comments(Format::Yaml, plain);
 }
 

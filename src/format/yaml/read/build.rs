@@ -52,9 +52,12 @@ fn line_starts(text: &str) -> Vec<usize> {
 }
 
 impl<'a> Builder<'a> {
-    /// Reads all documents of `text`, which lies in `whole`; gives them, and whether the text holds them as
-    /// they are.
-    pub(super) fn read(text: &'a str, whole: &'a Secret) -> Result<(Vec<Map>, bool), SyntaxError> {
+    /// Reads all documents of `text`, which lies in `whole`; gives them, whether the text holds them as
+    /// they are, and how many of its comments they have not.
+    pub(super) fn read(
+        text: &'a str,
+        whole: &'a Secret,
+    ) -> Result<(Vec<Map>, bool, usize), SyntaxError> {
         let mut composer = Composer::new(text);
         let documents = composer.documents()?;
         let special = composer.special || composer.scan.outdented;
@@ -81,8 +84,9 @@ impl<'a> Builder<'a> {
         match builder.late {
             Some(late) => Err(late),
             None => {
-                let all = builder.comments == builder.composer.scan.comments;
-                Ok((maps, all && !builder.special))
+                let all = builder.composer.scan.comments;
+                let kept = builder.comments == all && !builder.special;
+                Ok((maps, kept, all.saturating_sub(builder.comments)))
             }
         }
     }
