@@ -59,14 +59,17 @@ fn opened(draft: &Draft) -> Opened {
     sealed.open(&draft.key).unwrap()
 }
 
-/// Seals `plain`, opens it, and does so again in two ways. What the reader of `format` sees comes back each
-/// time, but for as many comments as were said to be lost.
+/// Seals `plain`, opens it, and does so again in two ways. The comments (of flat formats those that the reader
+/// sees) come back each time, but for as many as were said to be lost.
 fn keeps_comments(format: Format, plain: &str) {
     let Ok(documents) = format::parse(format, &Secret::from_text(plain)) else {
         return;
     };
-    let seen = said(&documents);
-    let seen = words(&seen);
+    let said = said(&documents);
+    let seen = match format {
+        Format::Yaml => words(plain),
+        _ => words(&said),
+    };
     let (draft, readers) = sealed(format, plain);
     let (first, lost) = (opened(&draft), draft.lost_comments);
     let check = |text: &Secret, lost: usize| {
