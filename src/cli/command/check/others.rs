@@ -2,10 +2,10 @@
 //!
 //! Only who can open a file is looked at; its values are nobody's business here.
 
-use super::Report;
 use crate::cli::configuration::Configuration;
 use crate::cli::error::CommandError;
 use crate::cli::project::Project;
+use crate::cli::report::Report;
 use crate::cli::sealed_files::{self, Audience, SealedFile, difference};
 use crate::cli::{Session, rules};
 use crate::env::Severity;
