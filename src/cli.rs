@@ -16,6 +16,7 @@ mod identity;
 mod inspect;
 mod keys;
 mod mask;
+mod masked;
 mod parallel;
 mod project;
 mod readers;
@@ -137,8 +138,10 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Outcome, CommandE
         Command::Run(args) => command::run::run(session, &args),
         Command::Render(args) => command::render::run(session, &args),
         Command::Check(args) => command::check::run(session, &args),
+        Command::Lint(args) => command::lint::run(session, &args),
         Command::Key(args) => command::key::run(session, &args),
         Command::Rekey(args) => command::rekey::run(session, &args),
+        Command::Git(args) => command::git::run(session, &args),
         Command::Rbac(args) => command::rbac::run(session, &args),
         Command::Cluster(args) => command::cluster::run(session, &args),
         Command::Sops(args) => Ok(command::meta::drop_in(session, &args)),

@@ -108,7 +108,7 @@ pub(crate) struct Globals {
 type Augment = fn(clap::Command) -> clap::Command;
 
 /// The verbs that work on a project, each with its arguments.
-const VERBS: [(&str, Augment); 15] = [
+const VERBS: [(&str, Augment); 17] = [
     ("init", command::init::InitArgs::augment_args),
     ("show", command::show::ShowArgs::augment_args),
     ("get", command::get::GetArgs::augment_args),
@@ -120,8 +120,10 @@ const VERBS: [(&str, Augment); 15] = [
     ("run", command::run::RunArgs::augment_args),
     ("render", command::render::RenderArgs::augment_args),
     ("check", command::check::CheckArgs::augment_args),
+    ("lint", command::lint::LintArgs::augment_args),
     ("key", command::key::KeyArgs::augment_args),
     ("rekey", command::rekey::RekeyArgs::augment_args),
+    ("git", command::git::GitArgs::augment_args),
     ("rbac", command::rbac::RbacArgs::augment_args),
     ("cluster", command::cluster::ClusterArgs::augment_args),
 ];
@@ -181,8 +183,10 @@ pub(crate) enum Command {
     Run(command::run::RunArgs),
     Render(command::render::RenderArgs),
     Check(command::check::CheckArgs),
+    Lint(command::lint::LintArgs),
     Key(command::key::KeyArgs),
     Rekey(command::rekey::RekeyArgs),
+    Git(command::git::GitArgs),
     Rbac(command::rbac::RbacArgs),
     Cluster(command::cluster::ClusterArgs),
     Sops(command::meta::SopsArgs),

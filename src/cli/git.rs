@@ -63,7 +63,6 @@ pub(crate) fn quoted(name: &str) -> String {
 /// The files of the repository below `folder`, from there: those that git knows and those that it would take.
 /// `None` outside a repository.
 pub(crate) fn files(folder: &Path) -> Option<Vec<PathBuf>> {
-    use std::os::unix::ffi::OsStrExt as _;
     let arguments = [
         "ls-files",
         "-z",
@@ -71,14 +70,87 @@ pub(crate) fn files(folder: &Path) -> Option<Vec<PathBuf>> {
         "--others",
         "--exclude-standard",
     ];
-    let listed = output(folder, &arguments)?;
+    output(folder, &arguments).map(|listed| paths(&listed))
+}
+
+/// The paths in `listed`, each of which a zero byte ends.
+fn paths(listed: &Secret) -> Vec<PathBuf> {
+    use std::os::unix::ffi::OsStrExt as _;
     let names = listed.expose().split(|byte| *byte == 0);
     let names = names.filter(|name| !name.is_empty());
-    Some(
-        names
-            .map(|name| PathBuf::from(OsStr::from_bytes(name)))
-            .collect(),
-    )
+    names
+        .map(|name| PathBuf::from(OsStr::from_bytes(name)))
+        .collect()
+}
+
+/// The root of the working tree that the working directory lies in, without links.
+pub(crate) fn top() -> Option<PathBuf> {
+    line(Path::new("."), &["rev-parse", "--show-toplevel"]).map(PathBuf::from)
+}
+
+/// The files below `folder` whose version in the index differs from that of the last commit, from the root of
+/// the repository; not those that are gone.
+pub(crate) fn staged(folder: &Path) -> Option<Vec<PathBuf>> {
+    let arguments = [
+        OsStr::new("diff"),
+        OsStr::new("--cached"),
+        OsStr::new("--name-only"),
+        OsStr::new("--no-renames"),
+        OsStr::new("--diff-filter=d"),
+        OsStr::new("-z"),
+        OsStr::new("--"),
+        folder.as_os_str(),
+    ];
+    output(Path::new("."), &arguments).map(|listed| paths(&listed))
+}
+
+/// Writes what the index holds of `paths` into the folder `target`, at its place from the root of the repository.
+/// Of files in conflict nothing is written. `None` outside a repository.
+///
+/// Git runs in the working directory here: in a hook, its variables lead from there.
+pub(crate) fn check_out_index(paths: &[PathBuf], target: &Path) -> Option<()> {
+    let here = Path::new(".");
+    let mut arguments = vec![OsStr::new("ls-files"), OsStr::new("-z"), OsStr::new("--")];
+    arguments.extend(paths.iter().map(|path| path.as_os_str()));
+    let listed = output(here, &arguments)?;
+    let mut child = Command::new("git")
+        .args(["checkout-index", "-q", "-f", "-z", "--stdin"])
+        .arg(format!("--prefix={}/", target.display()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let written = child.stdin.take()?.write_all(listed.expose());
+    // It fails when there is a conflict, and has written the other files then.
+    child.wait().ok().and(written.ok())
+}
+
+/// The value of a setting.
+pub(crate) fn setting(folder: &Path, name: &str) -> Option<String> {
+    line(folder, &["config", "--get", name])
+}
+
+/// Sets settings of this clone, or of all repositories of this user; `None` takes one out. Says whether git did.
+pub(crate) fn configure(folder: &Path, is_global: bool, name: &str, value: Option<&str>) -> bool {
+    let mut arguments = vec!["config"];
+    if is_global {
+        arguments.push("--global");
+    }
+    match value {
+        Some(value) => arguments.extend([name, value]),
+        None => arguments.extend(["--unset-all", name]),
+    }
+    output(folder, &arguments).is_some()
+}
+
+/// Where git looks for the hook `name`.
+pub(crate) fn hook(folder: &Path, name: &str) -> Option<PathBuf> {
+    let found = line(
+        folder,
+        &["rev-parse", "--git-path", &format!("hooks/{name}")],
+    )?;
+    Some(folder.join(found))
 }
 
 /// The mail address that commits are made with.

@@ -49,7 +49,7 @@ impl Report {
             severity: finding.severity,
             code: finding.code,
             text: findings::line(shown, finding),
-            fix: finding.hint.clone(),
+            fix: finding.hint.clone().or_else(|| mended_by(finding, shown)),
         }));
     }
 
@@ -90,6 +90,11 @@ impl Report {
             fix: fix.map(|(_, text)| text),
         });
     }
+}
+
+/// What mends a finding that carries no hint of its own.
+fn mended_by(finding: &Finding, shown: &str) -> Option<String> {
+    (finding.code == "E0140").then(|| format!("sealctl encrypt {shown}"))
 }
 
 /// Whether one of `reports` makes the answer a "no": an error, or when it is `strict`, a warning.

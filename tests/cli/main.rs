@@ -21,6 +21,8 @@ mod edit;
 #[cfg(test)]
 mod encrypt;
 #[cfg(test)]
+mod git;
+#[cfg(test)]
 mod hangup;
 #[cfg(test)]
 mod help;

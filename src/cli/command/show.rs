@@ -6,11 +6,8 @@ use clap::Args;
 
 use crate::cli::document::{OpenedDocument, Source};
 use crate::cli::error::{CommandError, Exit};
-use crate::cli::mask::Mask;
-use crate::cli::{Outcome, Session, store};
-use crate::format::yaml::{Editor, Scalar, Site};
+use crate::cli::{Outcome, Session, masked, store};
 use crate::secret::Secret;
-use crate::tree::{Map, MapItem, Node};
 use crate::trust::{self, Verdict};
 
 /// Show a document with its secrets masked
@@ -45,7 +42,7 @@ pub(crate) fn run(session: &mut Session, args: &ShowArgs) -> Result<Outcome, Com
     let shown = if args.reveal {
         text
     } else {
-        masked(&source, &document, &text)?
+        hidden(&source, &document, &text)?
     };
     session.ui.data(shown.expose());
     Ok(Outcome::Done)
@@ -132,59 +129,18 @@ fn one(
 }
 
 /// `text`, the opened document, with every secret masked; its formatting stays.
-fn masked(
+fn hidden(
     source: &Source,
     document: &OpenedDocument,
     text: &Secret,
 ) -> Result<Secret, CommandError> {
     let plain = store::parse_plain(&source.shown, text)?;
-    let mut masking = Masking {
-        mask: &document.mask,
-        editor: Editor::new(text.expose_text().unwrap_or_default(), &plain),
-    };
-    masking.map(&plain, document.opened.tree(), false);
-    Ok(masking.editor.finish())
-}
-
-struct Masking<'a> {
-    mask: &'a Mask,
-    editor: Editor<'a>,
-}
-
-impl Masking<'_> {
-    /// Walks the plaintext beside the tree that knows what was ciphertext.
-    fn map(&mut self, plain: &Map, opened: &Map, secret: bool) {
-        for item in &plain.items {
-            match item {
-                // What is written about a secret is sealed with it.
-                MapItem::Comment(comment) if secret => {
-                    let masked = self.mask.show(&comment.text);
-                    self.editor.replace_comment(comment, &format!(" {masked}"));
-                }
-                MapItem::Comment(_) => {}
-                MapItem::Entry(entry) => {
-                    let secret = secret || matches!(entry.key.as_str(), "secrets" | "password");
-                    let beside = opened.find(&entry.key).map(|entry| &entry.value);
-                    self.node(&entry.value, beside, Site::in_map(plain), secret);
-                }
-            }
-        }
-    }
-
-    fn node(&mut self, plain: &Node, opened: Option<&Node>, site: Site, secret: bool) {
-        match (plain, opened) {
-            (Node::Map(plain), Some(Node::Map(opened))) => self.map(plain, opened, secret),
-            (Node::List(plain), Some(Node::List(opened))) => {
-                for (item, beside) in plain.nodes().zip(opened.nodes()) {
-                    self.node(item, Some(beside), Site::in_list(plain), secret);
-                }
-            }
-            (Node::Leaf(plain), Some(Node::Leaf(opened))) if opened.sealed => {
-                let masked = self.mask.show(&opened.text);
-                self.editor
-                    .replace_leaf(plain, site, &Scalar::text(&masked));
-            }
-            _ => {}
-        }
-    }
+    let tree = document.opened.tree();
+    Ok(masked::masked(
+        text.expose_text().unwrap_or_default(),
+        &plain,
+        Some(tree),
+        None,
+        &|secret| document.mask.show(secret),
+    ))
 }
