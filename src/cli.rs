@@ -17,6 +17,7 @@ mod inspect;
 mod keys;
 mod mask;
 mod masked;
+mod merge;
 mod parallel;
 mod project;
 mod readers;

@@ -4,6 +4,8 @@
 //! leaf's text is a [`Secret`], clear ones too, so that no later stage has to remember which.
 
 pub mod comments;
+pub mod compare;
+pub mod merge;
 
 use std::fmt;
 
@@ -276,6 +278,22 @@ impl Map {
             .try_fold(&self.find(key)?.value, |node, step| node.step(step))
     }
 
+    /// The same as if it came from no file.
+    #[must_use]
+    pub fn without_places(mut self) -> Self {
+        (self.position, self.span, self.layout) = <_>::default();
+        for item in &mut self.items {
+            match item {
+                MapItem::Entry(entry) => {
+                    (entry.position, entry.span) = <_>::default();
+                    entry.value.forget_places();
+                }
+                MapItem::Comment(comment) => (comment.position, comment.span) = <_>::default(),
+            }
+        }
+        self
+    }
+
     /// The entry with the key `key`.
     #[must_use]
     pub fn find(&self, key: &str) -> Option<&Entry> {
@@ -312,6 +330,31 @@ impl List {
 }
 
 impl Node {
+    /// The same as if it came from no file.
+    #[must_use]
+    pub fn without_places(mut self) -> Self {
+        self.forget_places();
+        self
+    }
+
+    fn forget_places(&mut self) {
+        match self {
+            Self::Map(map) => *map = std::mem::take(map).without_places(),
+            Self::List(list) => {
+                (list.position, list.span, list.layout) = <_>::default();
+                for item in &mut list.items {
+                    match item {
+                        ListItem::Node(node) => node.forget_places(),
+                        ListItem::Comment(comment) => {
+                            (comment.position, comment.span) = <_>::default();
+                        }
+                    }
+                }
+            }
+            Self::Leaf(leaf) => (leaf.position, leaf.span) = <_>::default(),
+        }
+    }
+
     /// The value one step further; `None` when there is none.
     fn step(&self, step: &Step) -> Option<&Self> {
         match (self, step) {

@@ -57,6 +57,15 @@ pub enum Change<'a> {
         /// The new plaintext.
         plain: &'a Secret,
     },
+    /// As [`Self::Text`], with values that are those of another version, which keep their bytes, too.
+    Merged {
+        /// The file as it is.
+        opened: &'a Opened,
+        /// The other version.
+        other: &'a Opened,
+        /// The new plaintext.
+        plain: &'a Secret,
+    },
     /// Single values of an opened file.
     Edits {
         /// The file as it is.
@@ -135,6 +144,11 @@ pub fn write(change: &Change<'_>, stamp: &Stamp) -> Result<Written, WriteError> 
             rule,
         } => sops::seal(format, plain, recipients, rule, stamp.now)?,
         Change::Text { opened, plain } => opened.reseal(plain, stamp.now)?,
+        Change::Merged {
+            opened,
+            other,
+            plain,
+        } => opened.reseal_with(other, plain, stamp.now)?,
         Change::Edits { opened, edits } => opened.reseal(&opened.edit(edits)?, stamp.now)?,
         Change::Readers {
             opened,

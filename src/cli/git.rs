@@ -181,6 +181,12 @@ pub(crate) fn file_at(folder: &Path, commit: &str, path: &Path) -> Option<Secret
     output(folder, &["show", &format!("{commit}:./{}", path.display())])
 }
 
+/// The version of `path` that git keeps for the side `stage` of a conflict: 1 for what both were made from, 2 for
+/// ours, 3 for theirs.
+pub(crate) fn side(folder: &Path, stage: u8, path: &Path) -> Option<Secret> {
+    output(folder, &["show", &format!(":{stage}:./{}", path.display())])
+}
+
 /// What `path` held at its last `limit` commits, newest first, asked of one `git` for all of them.
 pub(crate) fn versions(folder: &Path, path: &Path, limit: usize) -> Vec<Secret> {
     let asked: Vec<String> = commits_of(folder, path, limit)

@@ -7,10 +7,13 @@
 use std::path::Path;
 
 use crate::cli::error::{CommandError, Exit};
+use crate::cli::merge::merged_readers;
 use crate::cli::project::Project;
 use crate::cli::readers;
 use crate::file::{self, Original};
+use crate::format::yaml;
 use crate::secret::Secret;
+use crate::tree::{Map, Node};
 
 /// Name of the file.
 pub(crate) const NAME: &str = ".sops.yaml";
@@ -92,23 +95,130 @@ impl Stale {
 
 /// The rules of all environments that have keys, with the marker lines.
 fn generate(project: &Project) -> Result<String, CommandError> {
+    let mut rules = Vec::new();
+    for environment in project.environments() {
+        if file::is_directory(&project.keys(&environment)) {
+            let readers = readers::of(project, &environment)?;
+            rules.push(EnvironmentRule {
+                path: format!("^envs/{environment}/"),
+                recipients: readers
+                    .iter()
+                    .map(|reader| reader.recipient.as_str().to_owned())
+                    .collect(),
+            });
+        }
+    }
+    Ok(lines(&rules))
+}
+
+/// The rule of one environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct EnvironmentRule {
+    path: String,
+    recipients: Vec<String>,
+}
+
+/// `rules` between the marker lines.
+fn lines(rules: &[EnvironmentRule]) -> String {
     use std::fmt::Write as _;
     let mut text = format!("  {BEGIN}\n");
-    for environment in project.environments() {
-        if !file::is_directory(&project.keys(&environment)) {
-            continue;
-        }
-        let keys = readers::of(project, &environment)?;
-        let _ = writeln!(text, "  - path_regex: ^envs/{environment}/");
+    for EnvironmentRule { path, recipients } in rules {
+        let _ = writeln!(text, "  - path_regex: {path}");
         let _ = writeln!(text, "    encrypted_regex: {SELECTION}");
         let _ = writeln!(text, "    age: >-");
-        for (position, reader) in keys.iter().enumerate() {
-            let comma = if position + 1 < keys.len() { "," } else { "" };
-            let _ = writeln!(text, "      {}{comma}", reader.recipient.as_str());
+        for (position, recipient) in recipients.iter().enumerate() {
+            let comma = if position + 1 < recipients.len() {
+                ","
+            } else {
+                ""
+            };
+            let _ = writeln!(text, "      {recipient}{comma}");
         }
     }
     let _ = writeln!(text, "  {END}");
-    Ok(text)
+    text
+}
+
+/// Two changed versions of a `.sops.yaml` merged: its generated rules environment by environment, recipient by
+/// recipient; everything else as a whole. `None` where that leads to no result, as when both changed the rest.
+pub(crate) fn merge([base, ours, theirs]: [&str; 3]) -> Option<String> {
+    let [base_rest, ours_rest, theirs_rest] = [rest(base)?, rest(ours)?, rest(theirs)?];
+    let text = match () {
+        () if ours_rest == theirs_rest || base_rest == theirs_rest => ours,
+        () if base_rest == ours_rest => theirs,
+        () => return None,
+    };
+    let [base, ours, theirs] = [parsed(base)?, parsed(ours)?, parsed(theirs)?];
+    insert(text, &lines(&merged(&base, &ours, &theirs)?))
+}
+
+/// What of `text` belongs to the user.
+fn rest(text: &str) -> Option<[&str; 2]> {
+    let begin = text.find(BEGIN)?;
+    let end = begin + text[begin..].find(END)?;
+    Some([&text[..begin], &text[end..]])
+}
+
+/// The generated rules of `text`.
+fn parsed(text: &str) -> Option<Vec<EnvironmentRule>> {
+    let begin = text.find(BEGIN)?;
+    let end = begin + text[begin..].find(END)?;
+    let start = text[..begin].rfind('\n').map_or(0, |at| at + 1);
+    let tree = yaml::parse(&format!("rules:\n{}\n", &text[start..end])).ok()?;
+    let Node::List(list) = &tree.find("rules")?.value else {
+        // There are none.
+        return Some(Vec::new());
+    };
+    let text_of = |map: &Map, key: &str| match &map.find(key)?.value {
+        Node::Leaf(leaf) => leaf.text.expose_text().map(ToOwned::to_owned),
+        _ => None,
+    };
+    list.nodes()
+        .map(|node| {
+            let Node::Map(rule) = node else { return None };
+            let recipients = text_of(rule, "age")?;
+            let names = recipients.split([',', ' ', '\n']).map(str::trim);
+            Some(EnvironmentRule {
+                path: text_of(rule, "path_regex")?,
+                recipients: names
+                    .filter(|name| !name.is_empty())
+                    .map(ToOwned::to_owned)
+                    .collect(),
+            })
+        })
+        .collect()
+}
+
+/// The rules that both sides wanted; `None` where one side took an environment out that the other changed.
+fn merged(
+    base: &[EnvironmentRule],
+    ours: &[EnvironmentRule],
+    theirs: &[EnvironmentRule],
+) -> Option<Vec<EnvironmentRule>> {
+    let of = |rules: &[EnvironmentRule], path: &str| {
+        rules.iter().find(|rule| rule.path == path).cloned()
+    };
+    let mut paths: Vec<&String> = ours.iter().chain(theirs).map(|rule| &rule.path).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    let mut rules = Vec::new();
+    for path in paths {
+        match (of(base, path), of(ours, path), of(theirs, path)) {
+            (base, Some(ours), Some(theirs)) => {
+                let base = base.map_or_else(Vec::new, |rule| rule.recipients);
+                let recipients = merged_readers(&base, &ours.recipients, &theirs.recipients);
+                rules.push(EnvironmentRule { recipients, ..ours });
+            }
+            (None, Some(added), None) | (None, None, Some(added)) => rules.push(added),
+            (Some(base), Some(left), None) | (Some(base), None, Some(left)) => {
+                if base != left {
+                    return None;
+                }
+            }
+            (_, None, None) => {}
+        }
+    }
+    Some(rules)
 }
 
 /// `text` with `rules` in the place of the former ones, or first below `creation_rules:`. `None` where
@@ -176,6 +286,57 @@ mod tests {
         assert_eq!(insert(&once, RULES).unwrap(), once);
         let other = RULES.replace("dev", "prod");
         assert_eq!(insert(&once, &other).unwrap(), once.replace("dev", "prod"));
+    }
+
+    fn file(tail: &str, rules: &[(&str, &str)]) -> String {
+        let rules: Vec<EnvironmentRule> = rules
+            .iter()
+            .map(|(path, recipients)| EnvironmentRule {
+                path: (*path).to_owned(),
+                recipients: recipients
+                    .split_whitespace()
+                    .map(ToOwned::to_owned)
+                    .collect(),
+            })
+            .collect();
+        insert(&format!("# head\ncreation_rules:\n{tail}"), &lines(&rules)).unwrap()
+    }
+
+    #[test]
+    fn who_was_removed_on_one_side_stays_removed_and_who_was_added_is_there() {
+        let base = file(
+            "",
+            &[("^envs/dev/", "age1a age1b"), ("^envs/old/", "age1a")],
+        );
+        let ours = file(
+            "  - pgp: ABC\n",
+            &[
+                ("^envs/dev/", "age1a age1b age1c"),
+                ("^envs/old/", "age1a"),
+                ("^envs/new/", "age1c"),
+            ],
+        );
+        let theirs = file("", &[("^envs/dev/", "age1d age1a")]);
+        let both = file(
+            "  - pgp: ABC\n",
+            &[("^envs/dev/", "age1a age1c age1d"), ("^envs/new/", "age1c")],
+        );
+        assert_eq!(merge([&base, &ours, &theirs]).unwrap(), both);
+        let mirrored = merge([&base, &theirs, &ours]).unwrap();
+        assert!(
+            mirrored.contains("age1d")
+                && mirrored.contains("- pgp: ABC")
+                && !mirrored.contains("age1b")
+        );
+        assert_eq!(merge([&base, &base, &base]).unwrap(), base);
+    }
+
+    #[test]
+    fn what_both_sides_changed_of_the_users_own_is_left_to_git() {
+        let (base, rules) = (file("", &[]), [("^envs/dev/", "age1a")]);
+        let (one, other) = (file("  - pgp: A\n", &rules), file("  - pgp: B\n", &rules));
+        assert_eq!(merge([&base, &one, &other]), None);
+        assert_eq!(merge([&base, &one, "creation_rules: []\n"]), None);
     }
 
     #[test]

@@ -59,12 +59,28 @@ impl<'a> Splice<'a> {
         self.replace_with_word(span, "", "");
     }
 
+    /// Whether an edit lies within what another one replaces, so that one of them could not be made.
+    pub fn overlaps(&mut self) -> bool {
+        self.sort();
+        let (mut at, mut was_removal) = (0, true);
+        self.edits.iter().any(|Edit { span, text }| {
+            let is_removal = text.len() == 0;
+            let is_apart = at <= span.start || is_removal || was_removal;
+            (at, was_removal) = (at.max(span.end), is_removal);
+            !is_apart
+        })
+    }
+
+    fn sort(&mut self) {
+        self.edits
+            .sort_by_key(|edit| (edit.span.start, edit.span.end));
+    }
+
     /// The text with all edits made. Edits at one place keep their order. Linear in text and edits.
     #[must_use]
     pub fn apply(mut self, text: &(impl AsRef<[u8]> + ?Sized)) -> Secret {
         let text = text.as_ref();
-        self.edits
-            .sort_by_key(|edit| (edit.span.start, edit.span.end));
+        self.sort();
         self.clip();
         let added: usize = self.edits.iter().map(|edit| edit.text.len()).sum();
         let length = |span: Span| span.end.saturating_sub(span.start);

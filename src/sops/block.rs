@@ -370,36 +370,3 @@ fn set_field(map: &mut Map, name: &str, value: Node) {
         }
     }
 }
-
-/// `map` as if it came from no file.
-pub(super) fn without_places(mut map: Map) -> Map {
-    (map.position, map.span, map.layout) = <_>::default();
-    for item in &mut map.items {
-        match item {
-            MapItem::Entry(entry) => {
-                (entry.position, entry.span) = <_>::default();
-                forget_places(&mut entry.value);
-            }
-            MapItem::Comment(comment) => (comment.position, comment.span) = <_>::default(),
-        }
-    }
-    map
-}
-
-fn forget_places(node: &mut Node) {
-    match node {
-        Node::Map(map) => *map = without_places(std::mem::take(map)),
-        Node::List(list) => {
-            (list.position, list.span, list.layout) = <_>::default();
-            for item in &mut list.items {
-                match item {
-                    ListItem::Node(node) => forget_places(node),
-                    ListItem::Comment(comment) => {
-                        (comment.position, comment.span) = <_>::default();
-                    }
-                }
-            }
-        }
-        Node::Leaf(leaf) => (leaf.position, leaf.span) = <_>::default(),
-    }
-}

@@ -8,6 +8,7 @@ use super::seal::{Draft, SealError, or_printed};
 use super::source::{Dialect, Lines, Source};
 use crate::format::{EmitError, Format, scalar};
 use crate::secret::Secret;
+use crate::tree::merge::Take;
 use crate::tree::{
     Kind, Layout, Leaf, List, ListItem, Map, MapItem, Node, Path, Position, Span, Step, Style,
 };
@@ -36,6 +37,18 @@ pub enum Edit {
         /// The value; it comes from no file.
         value: Node,
     },
+}
+
+impl From<Take> for Edit {
+    fn from(take: Take) -> Self {
+        match take.value {
+            Some(value) => Self::Put {
+                path: take.path,
+                value,
+            },
+            None => Self::Unset { path: take.path },
+        }
+    }
 }
 
 /// An edit that cannot be made.

@@ -32,6 +32,8 @@ const SEALED_VALUE: usize = 128;
 pub(super) struct Former {
     /// By [their sites](Way::site).
     values: HashMap<Box<[u8]>, FormerValue>,
+    /// Those of another file with the same data key, likewise.
+    others: HashMap<Box<[u8]>, FormerValue>,
     /// By the additional data, since a comment has no key.
     comments: HashMap<String, Vec<FormerComment>>,
 }
@@ -71,12 +73,22 @@ impl Former {
         former
     }
 
-    fn value(&self, place: &Place<'_>, site: &mut Vec<u8>) -> Option<&FormerValue> {
-        if self.values.is_empty() {
-            return None;
+    /// With the values of `other`, a file with the same data key, where `opened` has others.
+    pub(super) fn of_both(opened: &Opened, other: &Opened) -> Self {
+        let mut former = Self::of(opened);
+        if opened.key == other.key {
+            former.others = Self::of(other).values;
+        }
+        former
+    }
+
+    /// What stood at `place`, and what stood there in the other file.
+    fn value(&self, place: &Place<'_>, site: &mut Vec<u8>) -> [Option<&FormerValue>; 2] {
+        if self.values.is_empty() && self.others.is_empty() {
+            return [None; 2];
         }
         place.site(site);
-        self.values.get(site.as_slice())
+        [&self.values, &self.others].map(|values| values.get(site.as_slice()))
     }
 
     /// How the comment `text` was written, once.
@@ -262,9 +274,10 @@ impl<'a> Encrypt<'a> {
         plain: &Plain,
         place: &Place<'_>,
     ) -> Result<(), SealError> {
-        let former = self.former.value(place, &mut self.site);
-        let style = former.map_or(leaf.style, |former| former.style);
-        leaf.text = match former.filter(|former| former.plain == *plain) {
+        let formers = self.former.value(place, &mut self.site);
+        let style = formers[0].map_or(leaf.style, |former| former.style);
+        let is_same = |former: &&FormerValue| former.plain == *plain;
+        leaf.text = match formers.into_iter().flatten().find(is_same) {
             Some(former) => former.ciphertext.clone(),
             None if plain.reads_back() => {
                 let bytes = plain.bytes.expose();

@@ -224,13 +224,35 @@ impl Opened {
     /// # Errors
     /// When `plain` is not valid in its format or has a `sops` block.
     pub fn reseal(&self, plain: &Secret, now: Timestamp) -> Result<Draft, SealError> {
+        self.reseal_after(Former::of(self), plain, now)
+    }
+
+    /// As [`Self::reseal`]; values that are those of `other`, which has the same data key, keep the ciphertext that
+    /// they have there.
+    ///
+    /// # Errors
+    /// As [`Self::reseal`].
+    pub fn reseal_with(
+        &self,
+        other: &Self,
+        plain: &Secret,
+        now: Timestamp,
+    ) -> Result<Draft, SealError> {
+        self.reseal_after(Former::of_both(self, other), plain, now)
+    }
+
+    fn reseal_after(
+        &self,
+        former: Former,
+        plain: &Secret,
+        now: Timestamp,
+    ) -> Result<Draft, SealError> {
         let Sealed {
             format, dialect, ..
         } = self.sealed;
         let source = Source::read_plain(format, dialect, plain)?;
         refuse_block(&source)?;
         let metadata = &self.sealed.metadata;
-        let former = Former::of(self);
         let sealing = Encrypt::new(dialect, &source.text, &self.key, metadata.coverage, former);
         let mut after = source.documents.clone();
         let intent = sealing.documents(format, &mut after, &metadata.rule, now)?;

@@ -311,7 +311,7 @@ pub(super) fn renewed_block(
     }
     let mut fields = sealed.block.map.clone();
     block::change(&mut fields, changes);
-    Ok(NewText::Fields(block::without_places(fields)))
+    Ok(NewText::Fields(fields.without_places()))
 }
 
 /// The lines of a YAML block as they stand in the file, each with a plain line feed. None that are indented:
@@ -336,7 +336,7 @@ fn fields_of(lines: &Secret) -> Map {
     let root = lines.expose_text().and_then(|text| yaml::parse(text).ok());
     let entry = root.as_ref().and_then(|root| root.entries().next());
     match entry.map(|entry| &entry.value) {
-        Some(Node::Map(fields)) => block::without_places(fields.clone()),
+        Some(Node::Map(fields)) => fields.clone().without_places(),
         _ => Map::default(),
     }
 }

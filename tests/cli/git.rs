@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::sandbox::{CANARY, Ran, Sandbox, assert_hides, identity};
 
 /// Runs git with sealctl in its `PATH`.
-fn git(sandbox: &Sandbox, arguments: &[&str]) -> Ran {
+pub(crate) fn git(sandbox: &Sandbox, arguments: &[&str]) -> Ran {
     let program = Path::new(env!("CARGO_BIN_EXE_sealctl"));
     let folder = program.parent().unwrap().display();
     let mut command = Command::new("git");

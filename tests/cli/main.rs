@@ -34,6 +34,8 @@ mod key_file;
 #[cfg(test)]
 mod killed;
 #[cfg(test)]
+mod merge;
+#[cfg(test)]
 mod rekey;
 #[cfg(test)]
 mod run;

@@ -4,6 +4,7 @@
 //! it is saved or thrown away by a person, the buffer stays, and the next `edit` offers it.
 
 mod buffer;
+mod conflict;
 mod other;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use clap::Args;
 use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::keys::Keys;
+use crate::cli::merge::Merged;
 use crate::cli::{Outcome, Session, findings, git, store};
 use crate::env::{Form, Severity, check};
 use crate::file;
@@ -47,14 +49,59 @@ pub(crate) struct EditArgs {
 /// `edit`.
 pub(crate) fn run(session: &mut Session, args: &EditArgs) -> Result<Outcome, CommandError> {
     let source = Source::find(session, args.file.as_deref())?;
-    let opened = &source.open_any(session, &Keys::new(session))?;
+    let conflict = conflict::find(session, &source)?;
+    let (target, subject) = match &conflict {
+        Some(merged) => (Target::Conflict(merged), Subject::of_conflict(merged)),
+        None => {
+            let opened = source.open_any(session, &Keys::new(session))?;
+            let subject = Subject::new(&source, &opened, args.key.as_deref())?;
+            (Target::File(Box::new(opened)), subject)
+        }
+    };
     if args.stdio {
         let limit = source.limit();
         let text = file::read_from(std::io::stdin().lock(), limit, "standard input".as_ref())?;
-        return save(session, &source, opened, &text);
+        return target.save(session, &source, &text);
     }
-    let subject = Subject::new(&source, opened, args.key.as_deref())?;
-    in_editor(session, &source, opened, &subject)
+    in_editor(session, &source, &target, &subject)
+}
+
+/// What is saved.
+enum Target<'a> {
+    /// A file that is well.
+    File(Box<Opened>),
+    /// A document of which git has left both sides.
+    Conflict(&'a Merged),
+}
+
+impl Target<'_> {
+    fn opened(&self) -> &Opened {
+        match self {
+            Self::File(opened) => opened,
+            Self::Conflict(merged) => merged.start(),
+        }
+    }
+
+    /// Whether `typed` is worth saving, where the editor was opened with `text`.
+    fn is_changed(&self, typed: &Secret, text: &Secret) -> bool {
+        match self {
+            Self::File(_) => typed != text,
+            // Without markers it may be right as it was offered.
+            Self::Conflict(_) => !conflict::is_marked(typed) || typed != text,
+        }
+    }
+
+    fn save(
+        &self,
+        session: &Session,
+        source: &Source,
+        plain: &Secret,
+    ) -> Result<Outcome, CommandError> {
+        match self {
+            Self::File(opened) => save(session, source, opened, plain),
+            Self::Conflict(merged) => conflict::save(session, source, merged, plain),
+        }
+    }
 }
 
 /// What is edited: the whole text, or one value of it.
@@ -99,6 +146,15 @@ impl Subject {
         })
     }
 
+    /// Both sides of a conflict.
+    fn of_conflict(merged: &Merged) -> Self {
+        Self {
+            text: merged.plain(&conflict::labels()),
+            key: None,
+            name: None,
+        }
+    }
+
     /// The whole document with `typed` in its place.
     fn whole(
         &self,
@@ -122,14 +178,15 @@ impl Subject {
 fn in_editor(
     session: &Session,
     source: &Source,
-    opened: &Opened,
+    target: &Target<'_>,
     subject: &Subject,
 ) -> Result<Outcome, CommandError> {
+    let opened = target.opened();
     let mut buffer = Buffer::open(session, source, subject.name.as_deref(), &subject.text)?;
     loop {
         buffer.edit(session)?;
         let typed = buffer.read()?;
-        if typed == subject.text {
+        if !target.is_changed(&typed, &subject.text) {
             buffer.discard();
             session.ui.same(&format!("{}: unchanged", source.shown));
             return Ok(Outcome::Unchanged);
@@ -139,7 +196,7 @@ fn in_editor(
             .whole(source, opened, &typed)
             .map_err(|error| buffer.kept(error))?;
         if faults(session, source, opened, &plain) == 0 {
-            return match save(session, source, opened, &plain) {
+            return match target.save(session, source, &plain) {
                 Ok(outcome) => {
                     buffer.discard();
                     Ok(outcome)

@@ -6,10 +6,11 @@ use crate::cli::error::CommandError;
 use crate::cli::{Outcome, Session};
 
 mod install;
+pub(crate) mod merge;
 mod pre_commit;
 mod textconv;
 
-/// Let git show documents masked, and check them before a commit
+/// Let git show documents masked, merge them by key, and check them before a commit
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  sealctl git install\n  sealctl git uninstall")]
 pub(crate) struct GitArgs {
@@ -21,6 +22,7 @@ pub(crate) struct GitArgs {
 enum Verb {
     Install(install::InstallArgs),
     Uninstall(install::UninstallArgs),
+    Merge(merge::MergeArgs),
     Textconv(textconv::TextconvArgs),
     PreCommit(pre_commit::PreCommitArgs),
 }
@@ -30,6 +32,7 @@ pub(crate) fn run(session: &mut Session, args: &GitArgs) -> Result<Outcome, Comm
     match &args.verb {
         Verb::Install(args) => install::run(session, args),
         Verb::Uninstall(args) => install::take_out(session, args),
+        Verb::Merge(args) => merge::run(session, args),
         Verb::Textconv(args) => Ok(textconv::run(session, args)),
         Verb::PreCommit(args) => pre_commit::run(session, args),
     }

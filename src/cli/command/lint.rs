@@ -8,14 +8,12 @@ use crate::cli::args::OutputFormat;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::project::{DocumentRef, Project};
 use crate::cli::report::{self, Report};
-use crate::cli::{Outcome, Session, git, inspect, readers, rules};
+use crate::cli::{Outcome, Session, git, inspect, merge, readers, rules};
 use crate::env::Severity;
 use crate::file::Scratch;
 
 /// Label of the folder that what is staged is laid out in.
 const LABEL: &str = "index";
-/// How git begins what stands between both sides of a conflict.
-const CONFLICT: &str = "<<<<<<< ";
 /// The reader whose key lies offline.
 const RECOVERY: &str = "recovery";
 
@@ -186,7 +184,7 @@ fn structure(session: &Session, project: &Project, chosen: &[DocumentRef]) -> Ve
 fn conflict(project: &Project, document: &DocumentRef) -> Option<Report> {
     let text = crate::file::read(&project.path(document), crate::cli::document::LONGEST).ok()?;
     let mut lines = text.expose().split(|byte| *byte == b'\n');
-    let line = lines.position(|line| line.starts_with(CONFLICT.as_bytes()))? + 1;
+    let line = lines.position(|line| line.starts_with(merge::BEGIN.as_bytes()))? + 1;
     let shown = document.to_string();
     let mut report = Report::new(shown.clone());
     report.document = Some(document.clone());

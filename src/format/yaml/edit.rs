@@ -51,6 +51,8 @@ pub struct Editor<'a> {
     longer: bool,
     /// Ends of edits, and how many blanks empty lines right behind each may keep; where there are tabs, none.
     blanks_behind: Vec<(usize, usize)>,
+    /// The lines that were taken out last.
+    removed: Span,
 }
 
 impl<'a> Editor<'a> {
@@ -73,6 +75,7 @@ impl<'a> Editor<'a> {
             splice: Splice::default(),
             longer: false,
             blanks_behind: Vec::new(),
+            removed: Span::default(),
         }
     }
 
@@ -141,6 +144,7 @@ impl<'a> Editor<'a> {
     pub(super) fn remove(&mut self, span: Span, most: usize) {
         self.blanks_behind.push((span.end, most));
         self.splice.remove(span);
+        self.removed = span;
     }
 
     /// Puts `parts` in front of the byte `at`.
@@ -150,6 +154,13 @@ impl<'a> Editor<'a> {
 
     /// Puts `parts` on a line of its own behind the line that ends at the byte `at`.
     pub(super) fn put_line(&mut self, at: usize, parts: &[&str]) {
+        let Span { start, end } = self.removed;
+        if start <= at && at < end {
+            // The line is gone; what follows it is not.
+            let text = [parts, &[self.line_break]].concat();
+            self.put_at(end, &text);
+            return;
+        }
         self.longer |= self.ends_at(at);
         let text = [&[self.line_break], parts].concat().concat();
         self.blanks_behind.push((at, indent_of_block(&text)));
@@ -289,6 +300,11 @@ impl<'a> Editor<'a> {
         } else {
             lines.to_owned()
         }
+    }
+
+    /// Whether two edits contradict each other.
+    pub(super) fn overlaps(&mut self) -> bool {
+        self.splice.overlaps()
     }
 
     /// The text with all edits made.

@@ -88,7 +88,8 @@ fn edits<'a>(
     for (before, after) in before.iter().zip(after) {
         rewriter.document(before, after);
     }
-    (!rewriter.stuck).then_some(rewriter)
+    let is_stuck = rewriter.stuck || rewriter.moves && rewriter.edit.overlaps();
+    (!is_stuck).then_some(rewriter)
 }
 
 /// Prints everything anew, as deep as the text was indented: as SOPS does, or as every reader takes it.

@@ -155,9 +155,18 @@ pub fn hard_text(choice: usize) -> &'static str {
     HARD[choice % HARD.len()]
 }
 
-/// Changes one thing in the first document that has a value: another text for a leaf, an entry taken out,
-/// or a new one. The path of what was done, unless there was nothing to do.
+/// Changes one to three things in the first document. The path of the first, unless there was nothing to do.
 pub fn change(documents: &mut [Map], choice: usize) -> Option<Path> {
+    let first = change_once(documents, choice);
+    for turn in 1..=(choice / 4096 % 3) as u32 {
+        change_once(documents, choice.rotate_right(turn * 17));
+    }
+    first
+}
+
+/// Changes one thing in the first document that has a value: another text for a leaf, an entry taken out,
+/// or a new one.
+fn change_once(documents: &mut [Map], choice: usize) -> Option<Path> {
     let map = documents.first_mut()?;
     let paths = leaf_paths(map);
     let path = paths.get(choice % paths.len().max(1))?.clone();
@@ -286,7 +295,10 @@ fn add(map: &mut Map, steps: &[Step], choice: usize) {
             }),
             _ => leaf(text),
         };
-        parent.items.push(new_entry("added by the test", value));
+        let key = "added by the test";
+        if parent.find(key).is_none() {
+            parent.items.push(new_entry(key, value));
+        }
     }
 }
 

@@ -18,10 +18,18 @@ const EXECUTABLE: u32 = 0o755;
 /// Longest hook and longest list of attributes.
 const LIMIT: u64 = 1 << 20;
 const ATTRIBUTES: &str = ".gitattributes";
-/// Which files git shows by the driver.
-const PATTERNS: [&str; 2] = ["envs/*/*.yaml", "envs/*/*.d/*.yaml"];
+/// Which files git shows and merges by the drivers.
+const LINES: [&str; 3] = [
+    "envs/*/*.yaml diff=sealctl merge=sealctl",
+    "envs/*/*.d/*.yaml diff=sealctl merge=sealctl",
+    ".sops.yaml merge=sealctl",
+];
 /// Settings of the drivers.
-const SETTINGS: [(&str, &str); 1] = [("diff.sealctl.textconv", "sealctl git textconv")];
+const SETTINGS: [(&str, &str); 3] = [
+    ("diff.sealctl.textconv", "sealctl git textconv"),
+    ("merge.sealctl.name", "sealed documents, key by key"),
+    ("merge.sealctl.driver", "sealctl git merge %O %A %B %P"),
+];
 /// Files by which hook managers are known, which own the hooks.
 const MANAGERS: [&str; 6] = [
     ".pre-commit-config.yaml",
@@ -32,7 +40,7 @@ const MANAGERS: [&str; 6] = [
     ".overcommit.yml",
 ];
 
-/// Set up this clone: hook, masked differences
+/// Set up this clone: hook, masked differences, merging by key
 ///
 /// The lines in .gitattributes travel with the repository; hook and drivers belong to this clone. A hook that
 /// is there is kept and gets one marked line. Where core.hooksPath is set, or a hook manager is in use, what to
@@ -133,15 +141,12 @@ fn attributes(session: &Session, project: &Project) -> Result<Outcome, CommandEr
         .as_ref()
         .and_then(|original| original.content().expose_text());
     let text = text.unwrap_or_default();
-    let lines = PATTERNS.map(|pattern| format!("{pattern} diff=sealctl"));
-    let missing: Vec<&String> = lines
-        .iter()
-        .filter(|line| !text.lines().any(|one| one.trim() == line.as_str()))
-        .collect();
+    let is_missing = |line: &&str| !text.lines().any(|one| one.trim() == *line);
+    let missing: Vec<&str> = LINES.into_iter().filter(is_missing).collect();
     if missing.is_empty() {
         session
             .ui
-            .same(&format!("{ATTRIBUTES} names the driver already"));
+            .same(&format!("{ATTRIBUTES} names the drivers already"));
         return Ok(Outcome::Unchanged);
     }
     let gap = if text.is_empty() || text.ends_with('\n') {
@@ -149,15 +154,14 @@ fn attributes(session: &Session, project: &Project) -> Result<Outcome, CommandEr
     } else {
         "\n"
     };
-    let added: Vec<&str> = missing.iter().map(|line| line.as_str()).collect();
-    let text = Secret::from(format!("{text}{gap}{}\n", added.join("\n")));
+    let text = Secret::from(format!("{text}{gap}{}\n", missing.join("\n")));
     if !session.globals.dry_run {
         match &former {
             Some(original) => file::replace(original, &text)?,
             None => file::create(&path, &text, file::PUBLIC)?,
         }
     }
-    let what = would(session, "names the driver of envs/*/*.yaml");
+    let what = would(session, "names the drivers of envs/*/*.yaml and .sops.yaml");
     session.ui.done(&format!("{ATTRIBUTES} {what}; commit it"));
     Ok(Outcome::Done)
 }
@@ -175,7 +179,7 @@ fn drivers(session: &Session, folder: &Path, is_global: bool) -> Result<Outcome,
         git::setting(folder, name).is_some_and(|found| found == *value)
     };
     if SETTINGS.iter().all(is_set) {
-        session.ui.same("git knows the driver already");
+        session.ui.same("git knows the drivers already");
         return Ok(Outcome::Unchanged);
     }
     for (name, value) in SETTINGS {
@@ -192,7 +196,7 @@ fn drivers(session: &Session, folder: &Path, is_global: bool) -> Result<Outcome,
     };
     let what = would(
         session,
-        "diff driver: values stand masked in git diff and git log -p",
+        "drivers: values stand masked in git diff, and documents are merged key by key",
     );
     session.ui.done(&format!("{place}: {what}"));
     Ok(Outcome::Done)
@@ -293,7 +297,7 @@ pub(crate) fn take_out(session: &Session, args: &UninstallArgs) -> Result<Outcom
         let rest = format!("{ATTRIBUTES} left as it is");
         session
             .ui
-            .done(&format!("hook and driver removed from this clone; {rest}"));
+            .done(&format!("hook and drivers removed from this clone; {rest}"));
         return Ok(Outcome::Done);
     }
     session.ui.same("there is nothing of sealctl in this clone");

@@ -5,7 +5,8 @@ use super::super::{parse, parse_sops};
 use crate::format::scalar;
 use crate::secret::Secret;
 use crate::tree::comments::{count_comments, says_something};
-use crate::tree::{Entry, Kind, Leaf, List, Map, Node};
+use crate::tree::compare::is_same_map;
+use crate::tree::{Kind, Leaf, Map};
 
 /// Whether `changed`, which was made of `source`, is read as `after`. What the strict reader takes, it has
 /// to take again.
@@ -24,31 +25,8 @@ pub(super) fn reads_as(source: &str, changed: &Secret, after: &[Map]) -> bool {
     };
     let pairs = || again.iter().zip(after);
     again.len() == after.len()
-        && pairs().all(|(again, after)| is_same_map(again, after))
+        && pairs().all(|(again, after)| is_same_map(again, after, &is_same_leaf))
         && comments(&again) >= comments(after)
-}
-
-fn is_same_map(one: &Map, other: &Map) -> bool {
-    let same =
-        |(one, other): (&Entry, &Entry)| one.key == other.key && is_same(&one.value, &other.value);
-    one.entries().count() == other.entries().count() && one.entries().zip(other.entries()).all(same)
-}
-
-fn is_same(one: &Node, other: &Node) -> bool {
-    match (one, other) {
-        (Node::Map(one), Node::Map(other)) => is_same_map(one, other),
-        (Node::List(one), Node::List(other)) => is_same_list(one, other),
-        (Node::Leaf(one), Node::Leaf(other)) => is_same_leaf(one, other),
-        _ => false,
-    }
-}
-
-fn is_same_list(one: &List, other: &List) -> bool {
-    one.nodes().count() == other.nodes().count()
-        && one
-            .nodes()
-            .zip(other.nodes())
-            .all(|(one, other)| is_same(one, other))
 }
 
 /// However they are spelled. A float without fraction is written as a whole number by SOPS.
