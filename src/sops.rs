@@ -206,7 +206,7 @@ pub use open::{KeyError, MacFault, OpenError, ReadError, Sealed};
 pub use opened::{Opened, Partly};
 pub use readers::Readers;
 pub use rule::{InvalidRule, Rule};
-pub use seal::{Draft, SealError, Terms, seal, seal_for};
+pub use seal::{Draft, SealError, Terms, seal, seal_as_json, seal_for};
 pub use unlock::{GroupOutcome, KeyOutcome, UnlockError};
 
 pub(crate) use block::{int_node, map_of, text_node};

@@ -278,6 +278,16 @@ impl Map {
             .try_fold(&self.find(key)?.value, |node, step| node.step(step))
     }
 
+    /// Takes all comments out, also those of what lies below.
+    pub fn drop_comments(&mut self) {
+        self.items.retain(|item| matches!(item, MapItem::Entry(_)));
+        for item in &mut self.items {
+            if let MapItem::Entry(entry) = item {
+                entry.value.drop_comments();
+            }
+        }
+    }
+
     /// The same as if it came from no file.
     #[must_use]
     pub fn without_places(mut self) -> Self {
@@ -335,6 +345,21 @@ impl Node {
     pub fn without_places(mut self) -> Self {
         self.forget_places();
         self
+    }
+
+    fn drop_comments(&mut self) {
+        match self {
+            Self::Map(map) => map.drop_comments(),
+            Self::List(list) => {
+                list.items.retain(|item| matches!(item, ListItem::Node(_)));
+                for item in &mut list.items {
+                    if let ListItem::Node(node) = item {
+                        node.drop_comments();
+                    }
+                }
+            }
+            Self::Leaf(_) => {}
+        }
     }
 
     fn forget_places(&mut self) {

@@ -125,8 +125,8 @@ impl Opened {
     /// # Errors
     /// At the first edit that cannot be made, or when the result cannot be sealed.
     pub fn change(&self, edits: &[Edit], now: jiff::Timestamp) -> Result<Draft, ChangeError> {
-        if self.sealed.format == Format::Ini {
-            // A comment may come to stand at another key, and rules may go by comments.
+        if self.sealed.format == Format::Ini && self.sealed.metadata.rule.goes_by_comments() {
+            // A comment may come to stand at another key.
             let plain = self.edit(edits).map_err(|error| match error {
                 EditError::Emit(error) => ChangeError::Seal(error.into()),
                 error => error.into(),

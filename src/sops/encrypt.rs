@@ -24,6 +24,8 @@ use crate::tree::{
     Comment, Kind, Layout, Leaf, List, ListItem, Map, MapItem, Node, Position, Style,
 };
 
+/// Draws of a nonce for a comment whose ciphertext a pattern must not hit.
+const DRAWS: usize = 256;
 /// Bytes that a sealed value takes with its key, about.
 const SEALED_VALUE: usize = 128;
 
@@ -194,6 +196,8 @@ pub(super) struct Encrypt<'a> {
     /// Where the value is that is looked at.
     site: Vec<u8>,
     comments: SealedComments,
+    /// The rule, where it goes by comments.
+    by_comments: Option<Rule>,
 }
 
 impl<'a> Encrypt<'a> {
@@ -214,6 +218,7 @@ impl<'a> Encrypt<'a> {
             former,
             site: Vec::new(),
             comments: SealedComments::default(),
+            by_comments: None,
         }
     }
 
@@ -231,6 +236,7 @@ impl<'a> Encrypt<'a> {
         rule: &Rule,
         now: Timestamp,
     ) -> Result<Intent, SealError> {
+        self.by_comments = rule.goes_by_comments().then(|| rule.clone());
         walk(documents, rule, &mut self)?;
         // What went with a value in the tree may stay in the text behind what takes its place.
         for former in self.former.comments.values().flatten() {
@@ -266,6 +272,23 @@ impl<'a> Encrypt<'a> {
     fn stands_as_item(&self, comment: &Comment) -> bool {
         let is_read = comment.position != Position::default();
         is_read && self.source.expose().get(comment.span.start) != Some(&b'#')
+    }
+
+    /// Ciphertext that does not count as a comment that says what is encrypted.
+    fn seal_comment(&mut self, text: &Secret, aad: &str) -> Result<Secret, SealError> {
+        let rule = self.by_comments.as_ref();
+        let is_hit = |ciphertext: &str| rule.is_some_and(|rule| rule.hits_comment(ciphertext));
+        for _ in 0..DRAWS {
+            let ciphertext = self
+                .cipher
+                .encrypt(text.expose(), aad, ValueType::Comment)?;
+            if !is_hit(&ciphertext) {
+                return Ok(Secret::from(ciphertext));
+            }
+        }
+        Err(SealError::CommentsHit {
+            pattern: rule.map(Rule::argument).unwrap_or_default().to_owned(),
+        })
     }
 
     fn seal_value(
@@ -357,11 +380,7 @@ impl Visitor for Encrypt<'_> {
             };
         let ciphertext = match former {
             Some(former) => former.ciphertext,
-            None => Secret::from(self.cipher.encrypt(
-                comment.text.expose(),
-                place.comment_aad(),
-                ValueType::Comment,
-            )?),
+            None => self.seal_comment(&comment.text, place.comment_aad())?,
         };
         self.comments.add(&ciphertext, &comment.text);
         if as_item {

@@ -192,6 +192,14 @@ impl Rule {
         }
     }
 
+    /// Whether it is comments that say what is encrypted.
+    pub(super) fn goes_by_comments(&self) -> bool {
+        matches!(
+            self,
+            Self::UnencryptedCommentRegex(_) | Self::EncryptedCommentRegex(_)
+        )
+    }
+
     /// Name of the rule in the file.
     #[must_use]
     pub fn name(&self) -> &'static str {

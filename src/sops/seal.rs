@@ -42,6 +42,14 @@ pub enum SealError {
         /// Their kinds.
         kinds: Vec<&'static str>,
     },
+    /// A sealed comment would itself be one that says what is encrypted.
+    #[error(
+        "a sealed comment reads ENC[…,type:comment], which the pattern {pattern} hits; name the comments that are meant more closely"
+    )]
+    CommentsHit {
+        /// The pattern of the selection rule.
+        pattern: String,
+    },
     /// The format of the file cannot hold the values.
     #[error(transparent)]
     Emit(#[from] EmitError),
@@ -151,6 +159,25 @@ pub fn seal_for(
     })
 }
 
+/// Seals the YAML text `plain` as a JSON file, which keeps the types that JSON has not, such as that of a date.
+///
+/// # Errors
+/// As [`seal_for`], and when JSON cannot hold the values.
+pub fn seal_as_json(
+    plain: &Secret,
+    readers: &Readers,
+    terms: &Terms,
+    now: Timestamp,
+) -> Result<Draft, SealError> {
+    let mut source = Source::read_plain(Format::Yaml, Dialect::Sops, plain)?;
+    for document in &mut source.documents {
+        document.drop_comments();
+    }
+    source.format = Format::Json;
+    source.dropped_comments = 0;
+    seal_lines(Lines::Printed, source, readers, terms, now)
+}
+
 /// What keeps the lines of a text, or, where that fails or loses comments, what is printed anew, if it does
 /// better.
 pub(super) fn or_printed(
@@ -175,6 +202,16 @@ pub(super) fn or_printed(
 }
 
 fn seal_source(
+    source: Source,
+    readers: &Readers,
+    terms: &Terms,
+    now: Timestamp,
+) -> Result<Draft, SealError> {
+    seal_lines(Lines::Kept, source, readers, terms, now)
+}
+
+fn seal_lines(
+    lines: Lines,
     mut source: Source,
     readers: &Readers,
     terms: &Terms,
@@ -201,7 +238,7 @@ fn seal_source(
     let block = NewText::Fields(block.fields());
     intent.wrapped = Some(groups);
     let dropped = source.dropped_comments;
-    let text = source::sealed_text(source, after, &block, terms.layout)?;
+    let text = source::sealed_text(lines, source, after, &block, terms.layout)?;
     let draft = intent.confirm(Source::read(format, dialect, &text)?, key)?;
     Ok(draft.without(dropped))
 }
@@ -258,7 +295,8 @@ impl Opened {
         let intent = sealing.documents(format, &mut after, &metadata.rule, now)?;
         let block = source::renewed_block(&self.sealed, &intent.stamp.changes())?;
         let dropped = source.dropped_comments;
-        let text = source::sealed_text(source, after, &block, format::Layout::default())?;
+        let layout = format::Layout::default();
+        let text = source::sealed_text(Lines::Kept, source, after, &block, layout)?;
         let draft = intent.confirm(self.sealed.again(&text)?, self.key.clone())?;
         Ok(draft.without(dropped))
     }

@@ -236,6 +236,7 @@ fn rewritten(
 /// A sealed file made from the plaintext `source`: `after` are its documents, encrypted. The block comes
 /// last, in every document.
 pub(super) fn sealed_text(
+    lines: Lines,
     source: Source,
     mut after: Vec<Map>,
     block: &NewText,
@@ -255,10 +256,10 @@ pub(super) fn sealed_text(
     for document in &mut after {
         document.items.extend(block::entries(form, fields.clone()));
     }
-    let text = match source.format {
+    let text = match (lines, source.format) {
         // What is sealed as JSON was no JSON before.
-        Format::Binary => format::emit(form, &after, layout),
-        _ => source.rewritten(&after, layout),
+        (Lines::Printed, _) | (_, Format::Binary) => format::emit(form, &after, layout),
+        (Lines::Kept, _) => source.rewritten(&after, layout),
     }?;
     Ok(text.shared())
 }

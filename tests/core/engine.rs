@@ -392,6 +392,91 @@ fn a_comment_stays_where_the_rule_seals_it_when_something_is_put_below_its_key()
     );
 }
 
+#[test]
+fn taking_a_value_out_leaves_the_comment_behind_it_on_a_line_and_every_other_line_as_it_was() {
+    let me = Identity::generate();
+    let readers = Readers::one_group(&[me.recipient()]);
+    let lines = "a: 1\n\nimage:\n  repo: 'x'   # the repo\n  pull: always\n\nz: \"q\" # end\n";
+    let unset = |path: &[&str], after: &str| {
+        let draft = seal(Format::Yaml, lines, &readers);
+        let opened = reopened(&draft, std::slice::from_ref(&me));
+        let path = Path::of(path.iter().copied());
+        let draft = opened.change(&[Edit::Unset { path }], later()).unwrap();
+        assert_eq!(draft.lost_comments, 0);
+        let text = text(&reopened(&draft, std::slice::from_ref(&me)).text());
+        assert_eq!(text, after);
+    };
+    let without = |from: &str, to: &str| lines.replace(from, to);
+    let repo = without("  repo: 'x'   # the repo", "  # the repo");
+    unset(&["image", "repo"], &repo);
+    unset(&["z"], &without("z: \"q\" # end", "# end"));
+}
+
+#[test]
+fn a_sealed_comment_is_never_one_that_says_what_is_encrypted() {
+    let me = Identity::generate();
+    let readers = Readers::one_group(&[me.recipient()]);
+    let seal = |format, plain: &str, pattern: &str| {
+        let rule = Rule::named("unencrypted_comment_regex", pattern);
+        let terms = Terms {
+            rule: rule.unwrap().unwrap(),
+            ..Terms::default()
+        };
+        sops::seal_for(format, &Secret::from_text(plain), &readers, &terms, now())
+    };
+    let files = [
+        (Format::Yaml, "a: v\n# one\n# two\n"),
+        (Format::Dotenv, "A=v\n# one\n# two\n"),
+        (Format::Ini, "[s]\na = v\n; one\nb = w\n; two\n"),
+    ];
+    for (format, plain) in files {
+        let always = seal(format, plain, "comment").unwrap_err();
+        assert!(matches!(always, SealError::CommentsHit { .. }), "{always}");
+        // Often, by chance.
+        for _ in 0..20 {
+            let draft = seal(format, plain, "x|Q").unwrap();
+            assert_eq!(draft.lost_comments, 0);
+            let opened = text(&reopened(&draft, std::slice::from_ref(&me)).text());
+            assert!(opened.contains("one") && opened.contains("two"), "{opened}");
+        }
+    }
+}
+
+#[test]
+fn yaml_that_is_sealed_as_json_keeps_the_types_that_json_has_not() {
+    let me = Identity::generate();
+    let readers = Readers::one_group(&[me.recipient()]);
+    let plain = Secret::from_text("since: 2024-01-15 # why\nlist:\n  # a\n  - 1.0\n");
+    let draft = sops::seal_as_json(&plain, &readers, &Terms::default(), now()).unwrap();
+    assert_eq!(draft.lost_comments, 0);
+    let opened = reopened(&draft, std::slice::from_ref(&me));
+    let kind = |path: &str| match opened.tree().at(&Path::of([path])) {
+        Some(Node::Leaf(leaf)) => leaf.kind,
+        _ => panic!("no value"),
+    };
+    assert_eq!(kind("since"), Kind::Time);
+    let yaml = opened.emit(Format::Yaml, Layout::default()).unwrap();
+    let yaml = text(&yaml);
+    assert!(yaml.starts_with("since: 2024-01-15T00:00:00Z\n"), "{yaml}");
+}
+
+#[test]
+fn a_new_value_of_ini_keeps_its_type() {
+    let me = Identity::generate();
+    let readers = Readers::one_group(&[me.recipient()]);
+    let draft = seal(Format::Ini, "[s]\na = 1\n", &readers);
+    let mut value = leaf("true");
+    if let Node::Leaf(leaf) = &mut value {
+        leaf.kind = Kind::Bool;
+    }
+    let path = Path::of(["s", "b"]);
+    let opened = reopened(&draft, std::slice::from_ref(&me));
+    let draft = opened
+        .change(&[Edit::Put { path, value }], later())
+        .unwrap();
+    assert!(text(draft.sealed.text()).contains("type:bool"));
+}
+
 /// go-yaml drops the first of two groups of comments above an empty item, and so does SOPS.
 #[test]
 fn a_comment_that_no_reader_keeps_is_counted_when_it_is_sealed() {

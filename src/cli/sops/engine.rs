@@ -207,14 +207,23 @@ pub(super) fn seal(
         let text = "Could not marshal tree: YAML knows no indentation below zero";
         return Err(Failure::new(Exit::Emit, text));
     }
-    let (format, plain) = converted(plain, stores, shown)?;
     let terms = Terms {
         rule: new.rule.clone(),
         coverage: new.coverage,
         layout: stores.layout,
     };
-    seal_for(format, &plain, &new.readers, &terms, SystemClock.now().wall)
-        .map_err(|error| not_made(&error, shown))
+    let now = SystemClock.now().wall;
+    let is_empty = plain.is_empty();
+    let made = match (stores.input, stores.output) {
+        (Format::Yaml, Format::Json) if !is_empty => {
+            crate::sops::seal_as_json(plain, &new.readers, &terms, now)
+        }
+        _ => {
+            let (format, plain) = converted(plain, stores, shown)?;
+            seal_for(format, &plain, &new.readers, &terms, now)
+        }
+    };
+    made.map_err(|error| not_made(&error, shown))
 }
 
 /// `plain` in the format of the output.
@@ -279,7 +288,7 @@ fn not_made(error: &SealError, shown: &Path) -> Failure {
         }
         SealError::Read(error) => unreadable(error, shown),
         SealError::Randomness(_) => Failure::generic(error.to_string()),
-        SealError::Unfaithful => Failure::new(
+        SealError::Unfaithful | SealError::CommentsHit { .. } => Failure::new(
             Exit::Encrypt,
             format!("Error encrypting tree: {}: {error}", named(shown)),
         ),

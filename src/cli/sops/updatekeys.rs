@@ -88,13 +88,16 @@ fn update(call: &mut Call<'_>, settings: &Configuration, file: &Path) -> Result<
         return Ok(());
     };
     let head = "The following changes will be made to the file's groups:\n";
-    call.ui.data(format!("{head}{changes}").as_bytes());
+    let kept = sealed.metadata().threshold.filter(|_| present.len() > 1);
+    let threshold = kept.map(|number| number.min(wanted.len()));
+    let change = threshold_change(kept, threshold);
+    call.ui.data(format!("{head}{change}{changes}").as_bytes());
     if !call.own.is_on("yes") && !agreed(call)? {
         call.ui.status(&format!("File {shown} left unchanged"));
         return Ok(());
     }
-    let kept = sealed.metadata().threshold.filter(|_| present.len() > 1);
-    let threshold = kept.and_then(|number| i64::try_from(number).ok());
+    let several = threshold.filter(|_| wanted.len() > 1);
+    let threshold = several.and_then(|number| i64::try_from(number).ok());
     let (wanted, dropped) = without_foreign(&sealed, wanted)?;
     let readers = recipients::readers(wanted, threshold.unwrap_or(0))?;
     let key = unlock::data_key(call, &sealed)?;
@@ -103,6 +106,17 @@ fn update(call: &mut Call<'_>, settings: &Configuration, file: &Path) -> Result<
     call.ui
         .status(&format!("File {shown} synced with new keys"));
     Ok(())
+}
+
+/// What is said of the number of groups that are needed: never more than there are.
+fn threshold_change(former: Option<usize>, now: Option<usize>) -> String {
+    match (former, now) {
+        (Some(former), Some(now)) if former == now => format!("shamir_threshold: {now}\n"),
+        (Some(former), Some(now)) => {
+            format!("+++ shamir_threshold: {now}\n--- shamir_threshold: {former}\n")
+        }
+        _ => String::new(),
+    }
 }
 
 /// The age keys of `wanted`, and the kinds of other keys that the file has and that are not wanted any
@@ -223,6 +237,16 @@ mod tests {
     fn groups(text: &[&[&str]]) -> Vec<Vec<String>> {
         let group = |group: &&[&str]| group.iter().map(|key| (*key).to_owned()).collect();
         text.iter().map(group).collect()
+    }
+
+    #[test]
+    fn no_more_groups_are_needed_than_there_are() {
+        assert_eq!(threshold_change(Some(2), Some(2)), "shamir_threshold: 2\n");
+        assert_eq!(
+            threshold_change(Some(3), Some(2)),
+            "+++ shamir_threshold: 2\n--- shamir_threshold: 3\n"
+        );
+        assert_eq!(threshold_change(None, None), "");
     }
 
     #[test]

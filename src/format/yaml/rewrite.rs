@@ -8,6 +8,7 @@ mod block;
 mod check;
 mod flow;
 mod part;
+mod replace;
 mod spelling;
 
 use self::part::{Part, parts_of_list, parts_of_map};

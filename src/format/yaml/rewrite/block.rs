@@ -4,7 +4,7 @@ use super::part::Part;
 use super::{Change, MOST_BEHIND, Rewriter};
 use crate::format::yaml::edit::{indent_of_block, least_indent};
 use crate::format::yaml::write::{self, Wiped};
-use crate::tree::{Comment, Layout, MapItem, Node, Position, Span, Style};
+use crate::tree::{Comment, Layout, Node, Span, Style};
 
 impl<'a> Rewriter<'a> {
     /// A block map or list in which something came or went, and something stays.
@@ -19,11 +19,26 @@ impl<'a> Rewriter<'a> {
                 continue;
             }
             let text = self.part_text(part, change.site.column);
+            if let Some(at) = origin.and_then(|old| self.line_of_owner(change, old)) {
+                let indent = " ".repeat(change.site.column);
+                let line_break = self.edit.line_break;
+                self.edit.put_at(at, &[&indent, &text, line_break]);
+                continue;
+            }
             match previous {
                 Some(old) => self.behind(change, old, &text),
                 None => self.in_front(change, &text),
             }
         }
+    }
+
+    /// Where the line begins of the value that is gone, and that the comment `place` stands behind: the line is
+    /// its own then.
+    fn line_of_owner(&self, change: &Change<'a>, place: usize) -> Option<usize> {
+        let owner = change.before.get(change.owner(place)?)?;
+        let start = self.start(owner, change)?;
+        let begins = self.edit.begins_line(start);
+        begins.then(|| self.edit.line_start(start))
     }
 
     /// Puts `text` on a line of its own behind the part `old`.
@@ -105,7 +120,7 @@ impl<'a> Rewriter<'a> {
                 return;
             };
             let range = self.lines_of(change, place, start, above);
-            self.stuck |= holds_a_comment_that_stays(change, place, range);
+            self.stuck |= self.holds_a_comment_that_stays(change, place, range);
             let start = range.start.max(covered);
             if start < range.end {
                 let end = range.end;
@@ -253,6 +268,17 @@ impl<'a> Rewriter<'a> {
             && change.owner(place).is_some_and(|owner| !change.kept[owner])
     }
 
+    /// Whether a comment that stays stands among the lines of a part, though before it in the tree; one behind a
+    /// value gets a line of its own.
+    fn holds_a_comment_that_stays(&self, change: &Change<'a>, place: usize, lines: Span) -> bool {
+        let above = (0..place).rev();
+        let mut comments = above.take_while(|at| change.before[*at].is_comment());
+        comments.any(|at| {
+            let stands_there = change.before[at].span().start >= lines.start;
+            change.kept[at] && stands_there && !self.is_orphan(change, at)
+        })
+    }
+
     /// The lines of those parts that `wanted` picks, the first one without its indentation.
     pub(super) fn lines(
         &self,
@@ -277,7 +303,7 @@ impl<'a> Rewriter<'a> {
         self.with_breaks(text)
     }
 
-    fn with_breaks(&self, text: Wiped) -> Wiped {
+    pub(super) fn with_breaks(&self, text: Wiped) -> Wiped {
         if self.edit.line_break == "\n" {
             return text;
         }
@@ -355,146 +381,4 @@ impl<'a> Rewriter<'a> {
             self.edit.splice.remove(range);
         }
     }
-
-    /// Puts `new`, a value of another shape, where `old` stands behind a colon or dash.
-    pub(super) fn replace_node(
-        &mut self,
-        change: &Change<'a>,
-        part: &Part<'a>,
-        old: &'a Node,
-        new: &'a Node,
-    ) {
-        let head = match part {
-            Part::Entry(entry) => after_key(self.source, entry.span, old.span().start),
-            _ => self.dash(part, change).map(|dash| dash + 1),
-        };
-        let Some(head) = head else {
-            self.stuck = true;
-            return;
-        };
-        let block = match old {
-            Node::Map(map) => map.layout == Layout::Block,
-            Node::List(list) => list.layout == Layout::Block,
-            Node::Leaf(_) => false,
-        };
-        let old_end = old.span().end.max(head);
-        let end = if block {
-            self.edit.line_end(part.end().max(old_end))
-        } else {
-            old_end
-        };
-        let line_end = self.edit.line_end(end);
-        let between = &self.source[head..old.span().start.max(head)];
-        let alone = between.trim().is_empty();
-        let lines = if alone {
-            Span { start: head, end }
-        } else {
-            let start = self.edit.line_end(head);
-            let end = line_end.max(start);
-            Span { start, end }
-        };
-        let text = match without_comments_around(lines, new) {
-            Some(new) => self.value_text(change, &new),
-            None => self.value_text(change, new),
-        };
-        let (inline, body) = text.split_at(text.find(['\r', '\n']).unwrap_or(text.len()));
-        if alone {
-            self.replace_lines(lines, old, inline);
-            self.edit.put_at(line_end, &[body]);
-        } else {
-            self.edit.put_at(head, &[inline]);
-            self.edit.put(lines, &[body]);
-        }
-    }
-
-    /// Puts `inline` in the place of `span`. Of a block text the comment behind its header stays.
-    fn replace_lines(&mut self, span: Span, old: &Node, inline: &str) {
-        let header_end = self.edit.line_end(old.span().start.max(span.start));
-        let header = &self.source[old.span().start.max(span.start)..header_end];
-        match header.find('#') {
-            Some(comment) if header.starts_with(['|', '>']) && header_end < span.end => {
-                let end = old.span().start + comment;
-                self.edit.put(
-                    Span {
-                        start: span.start,
-                        end,
-                    },
-                    &[inline, " "],
-                );
-                let (start, end) = (header_end, span.end);
-                self.edit.splice.remove(Span { start, end });
-            }
-            _ => self.edit.put(span, &[inline]),
-        }
-    }
-
-    /// What follows a colon or dash for the value `node`, with the blank before it.
-    fn value_text(&self, change: &Change<'a>, node: &Node) -> Wiped {
-        let (column, step) = (change.site.column, self.edit.step());
-        let text = write::part(step, |printer| {
-            if change.list {
-                printer.item_node(node, column);
-            } else {
-                printer.value(node, column, column + step);
-            }
-        });
-        let text = if change.list {
-            write::joined(&[text.strip_prefix('-').unwrap_or(&text)])
-        } else {
-            text
-        };
-        self.with_breaks(text)
-    }
-}
-
-/// `new` without those of its comments that stand outside of `replaced`, and so stay; `None` when there are none.
-fn without_comments_around(replaced: Span, new: &Node) -> Option<Node> {
-    let Node::Map(new) = new else {
-        return None;
-    };
-    let stays = |item: &MapItem| {
-        matches!(item, MapItem::Comment(comment) if comment.position != Position::default()
-            && (comment.span.end <= replaced.start || replaced.end <= comment.span.start))
-    };
-    new.items.iter().any(stays).then(|| {
-        let mut new = new.clone();
-        new.items.retain(|item| !stays(item));
-        Node::Map(new)
-    })
-}
-
-/// Whether a comment that stays stands among the lines of a part, though before it in the tree.
-fn holds_a_comment_that_stays(change: &Change<'_>, place: usize, lines: Span) -> bool {
-    let above = change.before[..place].iter().zip(&change.kept).rev();
-    let mut comments = above.take_while(|(part, _)| part.is_comment());
-    comments.any(|(part, kept)| *kept && part.span().start >= lines.start)
-}
-
-/// Behind the colon of the key that begins `entry`; `None` when there is none before `value`.
-fn after_key(source: &str, entry: Span, value: usize) -> Option<usize> {
-    let text = &source[entry.start..value.max(entry.start)];
-    let quote = text.chars().next()?;
-    let from = match quote {
-        '"' | '\'' => {
-            let mut escaped = false;
-            let closes = |(_, each): &(usize, char)| {
-                let end = *each == quote && !escaped;
-                escaped = quote == '"' && *each == '\\' && !escaped;
-                end
-            };
-            let mut at = 1 + text[1..].char_indices().find(closes)?.0 + 1;
-            while quote == '\'' && text[at..].starts_with('\'') {
-                at += 1 + text[at + 1..].find('\'')? + 1;
-            }
-            at
-        }
-        '?' if text[1..].starts_with([' ', '\n', '\r', '\t']) => return None,
-        _ => 0,
-    };
-    let mut rest = text[from..].match_indices(':');
-    let colon = rest.find(|(at, _)| {
-        let behind = text[from + at + 1..].chars().next();
-        behind.is_none_or(|each| matches!(each, ' ' | '\t' | '\n' | '\r'))
-    })?;
-    Some(entry.start + from + colon.0 + 1)
 }
