@@ -318,6 +318,27 @@ pub fn write_through(path: &Path, content: &Secret) -> Result<(), FileError> {
         .map_err(FileError::io("write", path))
 }
 
+/// As [`write_through`], into what was read before. A pipe that nobody reads is refused, since nobody would
+/// ever be told.
+///
+/// # Errors
+///
+/// [`FileError::Io`].
+pub fn write_back(path: &Path, content: &Secret) -> Result<(), FileError> {
+    use io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let waits_for_nobody = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let mut file = File::options()
+        .write(true)
+        .custom_flags(waits_for_nobody)
+        .open(path)
+        .map_err(FileError::io("write", path))?;
+    rustix::fs::fcntl_setfl(&file, rustix::fs::OFlags::empty())
+        .map_err(|errno| FileError::io("write", path)(errno.into()))?;
+    file.write_all(content.expose())
+        .map_err(FileError::io("write", path))
+}
+
 /// Makes a pipe with a name, mode 0600.
 ///
 /// # Errors

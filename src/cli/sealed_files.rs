@@ -289,7 +289,7 @@ impl Listing {
         let nearest = counts.iter().filter(|(_, common, _)| *common == most);
         Audience::Unknown {
             nearest: nearest.map(|(name, ..)| (*name).clone()).collect(),
-            is_suspect: most > 0 && !counts.iter().any(|(.., is_equal)| *is_equal),
+            is_suspect: !counts.is_empty() && !counts.iter().any(|(.., is_equal)| *is_equal),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod call;
 mod child;
+mod completion;
 mod differences;
 mod edit;
 mod encrypt;
@@ -78,6 +79,12 @@ pub(crate) fn status(environ: Environ, words: &[OsString]) -> u8 {
 }
 
 fn dispatch(ui: &mut Ui, environ: Environ, words: &[OsString]) -> Result<(), Failure> {
+    if let Some((_, typed)) = words
+        .split_last()
+        .filter(|(last, _)| *last == completion::ASKING)
+    {
+        return print(ui, &completion::following(typed));
+    }
     let globals = match parse(&LEGACY.flags(), words, Order::FlagsFirst, &environ) {
         Ok(globals) => globals,
         Err(Misuse::Help) => return print(ui, &help::of_program()),
@@ -95,6 +102,7 @@ fn dispatch(ui: &mut Ui, environ: Environ, words: &[OsString]) -> Result<(), Fai
     };
     match first.to_str() {
         Some("help" | "h") => help_on(ui, rest),
+        Some("completion") => print(ui, completion::script(rest)?),
         Some("groups") => groups(ui, environ, &globals, rest),
         Some(name) => match verbs::find(name).filter(|verb| !verb.name.contains(' ')) {
             Some(verb) => subcommand(ui, environ, &globals, verb, rest),

@@ -23,6 +23,7 @@ const LINES: &[&str] = &[
     "sops encrypt -a $A --unencrypted-regex '^a$' p.yaml > w.yaml",
     "sops --mac-only-encrypted encrypt -a $A --encrypted-regex '^b$' p.yaml > m.yaml",
     "sops encrypt -a $A --input-type yaml --output-type json p.yaml > x.json",
+    "sops encrypt -a $A --output-type json dates.yaml > dates.json; grep -o type:[a-z]* dates.json; sops decrypt --output-type yaml dates.json",
     "sops encrypt -a $A --filename-override y.yaml < p.yaml > y.yaml",
     "cp p.json i.json; sops encrypt -i -a $A i.json",
     "sops --indent 2 encrypt -a $A p.json > n.json",
@@ -41,6 +42,7 @@ const LINES: &[&str] = &[
     "sops decrypt r.yaml",
     "sops -d x.json",
     "sops decrypt n.json",
+    "sops completion xx",
     "sops decrypt s.env",
     "sops decrypt s.ini",
     "sops decrypt s.bin",
@@ -229,6 +231,7 @@ impl Side {
             ("p.bin", "raw\n\u{1}".to_owned()),
             ("bad.yaml", "a: [\n".to_owned()),
             ("key.yaml", "1: a\n".to_owned()),
+            ("dates.yaml", "since: 2024-01-15\nuntil: [2024-01-15T10:00:00Z, 1.5]\n".to_owned()),
             ("conf.yaml", format!("creation_rules:\n  - path_regex: p\\.\n    age: {a},{b}\n    encrypted_regex: b\n  - age: [{a}, {b}]\n")),
             ("groups.yaml", format!("creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n      - age: [{a}]\n      - age: [{a}, {b}]\n")),
         ] {

@@ -58,6 +58,12 @@ What differs, each time to lose less:
     -- behind the file ends the flags where a switch stands before the file, too; SOPS counts it as an argument
     a flag before the subcommand, which SOPS ignores in silence, is warned about
     a mistyped command (sops decrpyt) is refused; SOPS opens an editor for a new file of that name
+    set and other commands that write in place refuse a pipe that nobody reads; SOPS writes into it all the same
+    exec-env hands over nothing for a null; SOPS hands over the word <nil>. set refuses a null in dotenv; SOPS
+        writes a file that it cannot read
+    a comment whose ciphertext the comment regex hits gets another nonce, or is refused where every
+        ciphertext is a hit (a pattern such as comment); SOPS seals a file that it cannot open
+    a comment of INI that begins with an empty line stays; SOPS crashes when it opens its own file
     --version makes no network request
 
 What is wider: %YAML of another version than 1.1, unknown directives and a broken %TAG are passed over,

@@ -231,7 +231,8 @@ impl Buffer {
         };
         let (file, path) = (git::quoted(&of_path(file)), git::quoted(&path));
         failure.and_said(&format!(
-            "Mend it there, and seal it with: sealctl edit --stdio {file} <{path}"
+            "Take over what others changed meanwhile: sops decrypt {file} | diff - {path}\nMend it there, and seal it with: \
+             sealctl edit --stdio {file} <{path}"
         ))
     }
 

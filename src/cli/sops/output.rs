@@ -75,7 +75,7 @@ pub(super) fn deliver(
 pub(super) fn replace(path: &Path, loaded: &Loaded, content: &Secret) -> Result<(), Failure> {
     let written = match loaded {
         Loaded::File(original) => file::replace(original, content),
-        Loaded::Other(_) => file::write_through(path, content),
+        Loaded::Other(_) => file::write_back(path, content),
     };
     written.map_err(|error| not_written("in-place", path, &error))
 }
