@@ -63,6 +63,41 @@
 //! [`Readers`] has several groups where keys of several groups are needed to open; [`Terms`] says which
 //! values are encrypted ([`Rule::named`] has the names of SOPS) and what the MAC covers.
 //!
+//! Bytes that are no text are [`Secret::new`](crate::secret::Secret::new). With a `.sops.yaml`, the first rule
+//! that fits the path says both:
+//!
+//! ```
+//! use sealctl::clock::{Clock, SystemClock};
+//! use sealctl::format::{Format, Layout};
+//! use sealctl::secret::Secret;
+//! use sealctl::sops::config::Config;
+//! use sealctl::sops::{self, Draft};
+//!
+//! /// Seals the file at `path` by the configuration; `None` where no rule fits.
+//! fn seal_by(
+//!     configuration: &str,
+//!     path: &str,
+//!     plain: &Secret,
+//! ) -> Result<Option<Draft>, Box<dyn std::error::Error>> {
+//!     let configuration = Config::parse(configuration)?;
+//!     let Some(rule) = configuration.rule_for(path)? else {
+//!         return Ok(None);
+//!     };
+//!     let terms = rule.terms(Layout { indent: configuration.stores.yaml })?;
+//!     let format = Format::of_file_name(path);
+//!     let now = SystemClock.now().wall;
+//!     Ok(Some(sops::seal_for(format, plain, &rule.readers()?, &terms, now)?))
+//! }
+//!
+//! let configuration = "creation_rules:\n  - path_regex: ^prod/\n    encrypted_regex: ^password$\n    \
+//!     age: age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\n";
+//! let plain = Secret::from_text("user: polls\npassword: hunter2\n");
+//! let draft = seal_by(configuration, "prod/db.yaml", &plain)?.ok_or("a rule fits")?;
+//! let text = draft.sealed.text().expose_text().ok_or("text")?;
+//! assert!(text.starts_with("user: polls\npassword: ENC["));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Open, extract
 //!
 //! ```
@@ -146,6 +181,25 @@
 //! # }
 //! ```
 //!
+//! [`Edit::Unset`] takes a key out, [`Edit::Put`] puts a value of any type and shape. A path leads through maps by
+//! [`Step::Key`](crate::tree::Step::Key) and through lists by [`Step::Index`](crate::tree::Step::Index).
+//! On the disk, with the file left as it was where anything fails:
+//!
+//! ```no_run
+//! # use sealctl::sops::{ChangeError, Draft};
+//! # use sealctl::secret::Secret;
+//! use std::path::Path;
+//! # fn change(_: &Secret) -> Result<Draft, ChangeError> { unimplemented!() }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Never more than so many bytes are read.
+//! let original = sealctl::file::read_original(Path::new("prod.yaml"), 64 << 20)?;
+//! let draft = change(original.content())?;
+//! // Refused when somebody else has changed the file since it was read.
+//! sealctl::file::replace(&original, draft.sealed.text())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Change readers, rotate
 //!
 //! ```
@@ -176,6 +230,10 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Who reads a file now is in `sealed.metadata().groups`, or as one list in `sealed.recipients()`: parse each,
+//! and add to them. [`Readers`] with several groups and a `threshold` needs one key of each of so many groups.
+//! `open` takes the file, `opened.sealed()` and `opened.key()` give it back.
 //!
 //! As a dependency the crate can do without the programs' key kinds: `default-features = false` leaves
 //! X25519, the features `ssh`, `plugins` and `postquantum` add the others.

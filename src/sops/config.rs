@@ -4,6 +4,7 @@
 //! no files: where the configuration lies, and what a recipient is, others know. Fields that are not
 //! known are passed over, as in SOPS; the errors are in its words.
 
+mod terms;
 mod unknown;
 
 use super::rule::{Pattern, Rule};
@@ -11,6 +12,7 @@ use crate::format::{self, Format, SyntaxError, scalar};
 use crate::secret::Secret;
 use crate::tree::{Kind, Leaf, List, Map, Node};
 
+pub use terms::UnusableRule;
 pub use unknown::{UnknownKey, unknown_keys};
 
 /// A configuration.
