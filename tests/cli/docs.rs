@@ -13,12 +13,15 @@ use std::path::{Path, PathBuf};
 
 use self::console::{Block, Setting, blocks, check_output};
 
-/// A folder with an empty home and an empty project, and the two programs on the path.
+/// A folder with a home and an empty project, and the two programs on the path.
 fn setting(folder: &Path) -> Setting {
     let programs = Path::new(env!("CARGO_BIN_EXE_sealctl")).parent().unwrap();
     for name in ["home", "project"] {
         fs::create_dir(folder.join(name)).unwrap();
     }
+    // As everybody has who uses git.
+    let person = "[user]\n\tname = alice\n\temail = alice@example.com\n";
+    fs::write(folder.join("home/.gitconfig"), person).unwrap();
     Setting::new(folder.join("home"), folder.join("project"), &[programs])
 }
 
