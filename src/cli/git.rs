@@ -83,9 +83,9 @@ fn paths(listed: &Secret) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The root of the working tree that the working directory lies in, without links.
-pub(crate) fn top() -> Option<PathBuf> {
-    line(Path::new("."), &["rev-parse", "--show-toplevel"]).map(PathBuf::from)
+/// The root of the working tree that `folder` lies in, without links.
+pub(crate) fn top(folder: &Path) -> Option<PathBuf> {
+    line(folder, &["rev-parse", "--show-toplevel"]).map(PathBuf::from)
 }
 
 /// The files below `folder` whose version in the index differs from that of the last commit, from the root of

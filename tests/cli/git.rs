@@ -405,3 +405,37 @@ fn a_commit_of_parts_is_looked_at_as_git_will_make_it() {
     let variables = [("GIT_INDEX_FILE", OsStr::new("none-such"))];
     sandbox.run_as(&["lint", "--staged"], "", &variables).ok();
 }
+
+#[test]
+fn init_and_a_request_set_up_the_clone_and_init_without_hooks_leaves_git_alone() {
+    let sandbox = Sandbox::empty();
+    sandbox.git(&["init", "-q"]);
+    let init = [
+        "init",
+        "--app",
+        "web",
+        "--name",
+        "alice",
+        "--recovery-key",
+        "skip",
+    ];
+    sandbox.run(&init).ok();
+    let driver = ["config", "--get", "merge.sealctl.driver"];
+    let hook = sandbox.path(".git/hooks/pre-commit");
+    assert!(hook.exists() && git(&sandbox, &driver).code == 0);
+    assert!(sandbox.read(".gitattributes").contains("merge=sealctl"));
+    git(&sandbox, &["add", "-A"]).ok();
+    git(&sandbox, &["commit", "-q", "-m", "one"]).ok();
+    // In a second clone nothing that is shared changes.
+    sandbox.run(&["git", "uninstall"]).ok();
+    let before = sandbox.files();
+    sandbox.run(&["init", "--no-hooks"]).ok();
+    assert!(!hook.exists() && sandbox.files() == before);
+    sandbox.run(&["init"]).ok();
+    assert!(hook.exists() && sandbox.files() == before);
+    sandbox.run(&["git", "uninstall"]).ok();
+    sandbox.become_reader("bob");
+    let request = ["key", "new", "--request", "--env", "dev", "--name", "bob"];
+    sandbox.run(&request).ok();
+    assert!(hook.exists() && git(&sandbox, &driver).code == 0);
+}

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use crate::cli::error::CommandError;
 use crate::cli::{Outcome, Session};
 
-mod install;
+pub(crate) mod install;
 pub(crate) mod merge;
 mod pre_commit;
 mod textconv;

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::cli::command::git::install;
 use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::identity;
 use crate::cli::project::{DocumentRef, Project};
 use crate::cli::readers::{self, Reader};
-use crate::cli::{Outcome, Session, rules, store};
+use crate::cli::{Outcome, Session, git, rules, store};
 use crate::crypto::Recipient;
 use crate::file;
 use crate::name::{AppName, EnvName, InvalidName, ReaderName};
@@ -20,8 +21,8 @@ const ENVIRONMENTS: &str = "dev,prod";
 
 /// Lay out keys/ and envs/, make your key and the first sealed documents
 ///
-/// In an existing project nothing that is shared changes: init makes sure that you have a key and says
-/// what comes next.
+/// In an existing project nothing that is shared changes: init makes sure that you have a key, sets up this clone
+/// for git, and says what comes next.
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:\n  sealctl init --app web\n  sealctl init --app web --env dev,staging,prod --recovery-key skip"
@@ -33,6 +34,9 @@ pub(crate) struct InitArgs {
     /// Key that lies offline and opens everything in an emergency: a public key (age1…), or skip
     #[arg(long, value_name = "PUB|skip")]
     recovery_key: Option<String>,
+    /// Leave git as it is: neither hook nor drivers
+    #[arg(long)]
+    no_hooks: bool,
 }
 
 /// What is going to be made.
@@ -65,7 +69,21 @@ pub(crate) fn run(session: &mut Session, args: &InitArgs) -> Result<Outcome, Com
     }
     let own = identity::find_or_make(session)?;
     own.tell(&session.ui);
-    make(session, &plan, &own.recipient)
+    let project = make(session, &plan, &own.recipient)?;
+    if uses_git(&project, args) {
+        install::set_up(session, &project)?;
+    }
+    let first = plan.environments.first().map(EnvName::as_str);
+    let first = first.unwrap_or_default();
+    session.ui.next(&format!(
+        "sealctl set API_KEY -e {first}   or   sealctl edit -e {first}"
+    ));
+    Ok(Outcome::Done)
+}
+
+/// Whether the project lies in a repository that may be set up.
+fn uses_git(project: &Project, args: &InitArgs) -> bool {
+    !args.no_hooks && git::top(project.root()).is_some()
 }
 
 /// An existing project: only this clone is set up.
@@ -89,6 +107,8 @@ fn join(session: &Session, project: &Project, args: &InitArgs) -> Result<Outcome
     session
         .ui
         .same("this is a sealctl project already; nothing shared was changed");
+    let is_set_up =
+        uses_git(project, args) && install::set_up_clone(session, project)? == Outcome::Done;
     match (readable.first(), closed.first()) {
         (Some(environment), _) => session.ui.next(&format!("sealctl show -e {environment}")),
         (None, Some(environment)) => {
@@ -99,10 +119,9 @@ fn join(session: &Session, project: &Project, args: &InitArgs) -> Result<Outcome
         }
         (None, None) => session.ui.next("sealctl key new --request --env dev"),
     }
-    Ok(if own.is_new {
-        Outcome::Done
-    } else {
-        Outcome::Unchanged
+    Ok(match own.is_new || is_set_up {
+        true => Outcome::Done,
+        false => Outcome::Unchanged,
     })
 }
 
@@ -188,7 +207,7 @@ fn recovery(session: &Session, chosen: Option<&str>) -> Result<Option<Recipient>
     }
 }
 
-fn make(session: &Session, plan: &Plan, own: &Recipient) -> Result<Outcome, CommandError> {
+fn make(session: &Session, plan: &Plan, own: &Recipient) -> Result<Project, CommandError> {
     let Plan {
         root,
         app,
@@ -222,14 +241,7 @@ fn make(session: &Session, plan: &Plan, own: &Recipient) -> Result<Outcome, Comm
     rules::refresh(&project)?;
     written.push(".sops.yaml".to_owned());
     session.ui.done(&format!("wrote {}", written.join(", ")));
-    let first = environments
-        .first()
-        .map(EnvName::as_str)
-        .unwrap_or_default();
-    session.ui.next(&format!(
-        "sealctl set API_KEY -e {first}   or   sealctl edit -e {first}"
-    ));
-    Ok(Outcome::Done)
+    Ok(project)
 }
 
 /// A sealed document without any value.

@@ -103,7 +103,7 @@ pub(crate) fn staged(
             .why("the project lies in no git repository")
             .fix("git init")
     };
-    let top = git::top().ok_or_else(no_index)?;
+    let top = git::top(std::path::Path::new(".")).ok_or_else(no_index)?;
     let changed = git::staged(project.root()).ok_or_else(no_index)?;
     let inside = project.root().strip_prefix(&top).unwrap_or(project.root());
     let changed: Vec<PathBuf> = changed

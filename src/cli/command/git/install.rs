@@ -110,14 +110,34 @@ pub(crate) fn run(session: &mut Session, args: &InstallArgs) -> Result<Outcome, 
         return drivers(session, Path::new("."), true);
     }
     let project = Project::find(&session.globals)?;
-    let Some(top) = git::top() else {
-        return Err(no_repository());
-    };
-    let attributes = attributes(session, &project)?;
+    set_up(session, &project)
+}
+
+/// Sets up the clone that `project` lies in, and the attributes that travel with the repository.
+///
+/// # Errors
+///
+/// Outside a repository, and when a file or a setting cannot be written.
+pub(crate) fn set_up(session: &Session, project: &Project) -> Result<Outcome, CommandError> {
+    git::top(project.root()).ok_or_else(no_repository)?;
+    let attributes = attributes(session, project)?;
+    let clone = set_up_clone(session, project)?;
+    Ok(match [attributes, clone].contains(&Outcome::Done) {
+        true => Outcome::Done,
+        false => Outcome::Unchanged,
+    })
+}
+
+/// Sets up the clone, and nothing that others share.
+///
+/// # Errors
+///
+/// As [`set_up`].
+pub(crate) fn set_up_clone(session: &Session, project: &Project) -> Result<Outcome, CommandError> {
+    let top = git::top(project.root()).ok_or_else(no_repository)?;
     let drivers = drivers(session, project.root(), false)?;
     let hook = hook(session, &top)?;
-    let all = [attributes, drivers, hook];
-    Ok(match all.contains(&Outcome::Done) {
+    Ok(match [drivers, hook].contains(&Outcome::Done) {
         true => Outcome::Done,
         false => Outcome::Unchanged,
     })
@@ -279,7 +299,7 @@ fn with_line(text: &str) -> Option<String> {
 /// `git uninstall`.
 pub(crate) fn take_out(session: &Session, args: &UninstallArgs) -> Result<Outcome, CommandError> {
     let mut is_changed = false;
-    let folder = match git::top() {
+    let folder = match git::top(Path::new(".")) {
         Some(top) => top,
         None if args.global => PathBuf::from("."),
         None => return Err(no_repository()),

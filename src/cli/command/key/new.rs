@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::cli::command::git::install;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::project::Project;
-use crate::cli::{Outcome, Session, identity, rules};
+use crate::cli::{Outcome, Session, git, identity, rules};
 use crate::crypto::{Identity, Recipient};
 use crate::file;
 use crate::name::{EnvName, ReaderName};
@@ -51,6 +52,10 @@ pub(crate) fn run(session: &mut Session, args: &NewArgs) -> Result<Outcome, Comm
             .next("sealctl key new --request --env ENV   puts it into keys/<env>/");
         return Ok(Outcome::Done);
     };
+    let is_mine = args.out.is_none() && !session.globals.dry_run;
+    if is_mine && git::top(target.project.root()).is_some() {
+        install::set_up_clone(session, &target.project)?;
+    }
     request(session, &target, &recipient)
 }
 
