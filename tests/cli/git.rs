@@ -264,6 +264,13 @@ fn a_project_below_the_root_of_the_repository_is_looked_at_too() {
     lint.current_dir(sandbox.path("deploy/envs"))
         .args(["lint", "--staged"]);
     assert_eq!(lint.status().unwrap().code(), Some(1));
+    // The hook runs at the root, and so does who reads what it says.
+    let refused = git(&sandbox, &["commit", "-q", "-m", "open"]);
+    assert_eq!(refused.code, 1, "{}{}", refused.stdout, refused.stderr);
+    mend(&sandbox, &format!("{}{}", refused.stdout, refused.stderr));
+    git(&sandbox, &["commit", "-q", "-m", "sealed"]).ok();
+    let committed = git(&sandbox, &["show", "HEAD:deploy/envs/dev/web.yaml"]).ok();
+    assert!(!committed.stdout.contains("typed-in"));
 }
 
 #[test]

@@ -131,20 +131,28 @@ pub(crate) fn staged(
         chosen => chosen.to_vec(),
     };
     let mut reports = structure(session, &copy, &chosen);
+    let here = crate::file::canonical(std::path::Path::new("."))?;
     for report in &mut reports {
+        // A hook runs above the project.
+        let path = project.root().join(&report.shown);
+        let path = path
+            .strip_prefix(&here)
+            .map(|path| path.display().to_string());
+        let path = path.unwrap_or_else(|_| report.shown.clone());
         for line in &mut report.lines {
-            let fix = line.fix.take().map(|fix| add_after(&fix, &report.shown));
-            line.fix = fix;
+            let fix = line.fix.take();
+            line.fix = fix.map(|fix| add_after(&fix, &report.shown, &path));
         }
     }
     Ok(reports)
 }
 
-/// A command that mends a file, and stages what it wrote.
-fn add_after(fix: &str, shown: &str) -> String {
+/// A command that mends the file `shown`, which lies at `path`, and stages what it wrote.
+fn add_after(fix: &str, shown: &str, path: &str) -> String {
     let command = fix.split("   ").next().unwrap_or(fix);
+    let path = git::quoted(path);
     match command.starts_with("sealctl ") && command.contains(shown) {
-        true => format!("{command} && git add {}", git::quoted(shown)),
+        true => format!("{} && git add {path}", command.replace(shown, &path)),
         false => fix.to_owned(),
     }
 }
