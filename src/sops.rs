@@ -186,18 +186,22 @@
 //! On the disk, with the file left as it was where anything fails:
 //!
 //! ```no_run
-//! # use sealctl::sops::{ChangeError, Draft};
-//! # use sealctl::secret::Secret;
 //! use std::path::Path;
-//! # fn change(_: &Secret) -> Result<Draft, ChangeError> { unimplemented!() }
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // Never more than so many bytes are read.
-//! let original = sealctl::file::read_original(Path::new("prod.yaml"), 64 << 20)?;
-//! let draft = change(original.content())?;
-//! // Refused when somebody else has changed the file since it was read.
-//! sealctl::file::replace(&original, draft.sealed.text())?;
-//! # Ok(())
-//! # }
+//! use sealctl::secret::Secret;
+//! use sealctl::sops::{ChangeError, Draft};
+//!
+//! /// Replaces the file at `path` by what `change` makes of it.
+//! fn replace(
+//!     path: &Path,
+//!     change: impl Fn(&Secret) -> Result<Draft, ChangeError>,
+//! ) -> Result<(), Box<dyn std::error::Error>> {
+//!     // Never more than so many bytes are read.
+//!     let original = sealctl::file::read_original(path, 64 << 20)?;
+//!     let draft = change(original.content())?;
+//!     // Refused when somebody else has changed the file since it was read.
+//!     sealctl::file::replace(&original, draft.sealed.text())?;
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # Change readers, rotate

@@ -5,7 +5,7 @@ use crate::cli::error::CommandError;
 use crate::cli::keys::Known;
 use crate::cli::project::{DocumentRef, Project};
 use crate::cli::report::Report;
-use crate::cli::{Session, readers, store};
+use crate::cli::{Session, readers, rules, store};
 use crate::crypto::DataKey;
 use crate::env::{Form, Severity, check, outline};
 use crate::sops::Sealed;
@@ -31,6 +31,19 @@ pub(crate) fn document(session: &Session, project: &Project, document: DocumentR
         report.stop(&error);
     }
     report
+}
+
+/// Whether the generated rules of `.sops.yaml` are those of `keys/`; nothing when they are.
+pub(crate) fn rules(project: &Project) -> Option<Report> {
+    // A file that cannot be read is reported by who needs it.
+    let _stale = rules::Stale::find(project).ok()??;
+    let mut report = Report::new(rules::NAME.to_owned());
+    let text = format!(
+        "{}  its generated rules are not those of keys/",
+        rules::NAME
+    );
+    report.find(Severity::Warning, "W0515", Some(text), "sealctl rekey");
+    Some(report)
 }
 
 fn contents(session: &Session, source: &Source, report: &mut Report) -> Result<(), CommandError> {

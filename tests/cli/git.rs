@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::sandbox::{CANARY, Ran, Sandbox, assert_hides, identity};
+use crate::sandbox::{CANARY, INIT, Ran, Sandbox, assert_hides, identity};
 
 /// Runs git with sealctl in its `PATH`.
 pub(crate) fn git(sandbox: &Sandbox, arguments: &[&str]) -> Ran {
@@ -161,13 +161,7 @@ fn the_hook_refuses_an_open_secret_and_its_fix_makes_the_commit_pass() {
         "  TOKEN: ENC",
         "  FRESH: typed-in\n  TOKEN: ENC",
     );
-    git(&sandbox, &["add", "-A"]).ok();
-    let refused = git(&sandbox, &["commit", "-q", "-m", "open"]);
-    assert_eq!(refused.code, 1, "{}{}", refused.stdout, refused.stderr);
-    let said = format!("{}{}", refused.stdout, refused.stderr);
-    assert!(said.contains("E0140"), "{said}");
-    mend(&sandbox, &said);
-    git(&sandbox, &["commit", "-q", "-m", "sealed"]).ok();
+    refused_and_mended(&sandbox, "E0140");
     let committed = git(&sandbox, &["show", "HEAD:envs/dev/web.yaml"]).ok();
     assert!(!committed.stdout.contains("typed-in"));
 }
@@ -176,15 +170,20 @@ fn the_hook_refuses_an_open_secret_and_its_fix_makes_the_commit_pass() {
 fn the_hook_finds_a_change_by_hand_and_its_fix_mends_it() {
     let sandbox = installed();
     sandbox.replace("envs/dev/web.yaml", "HOST: db", "HOST: elsewhere");
-    git(&sandbox, &["add", "-A"]).ok();
-    let refused = git(&sandbox, &["commit", "-q", "-m", "by hand"]);
-    assert_eq!(refused.code, 1, "{}{}", refused.stdout, refused.stderr);
-    let said = format!("{}{}", refused.stdout, refused.stderr);
-    assert!(said.contains("E0130"), "{said}");
-    mend(&sandbox, &said);
-    git(&sandbox, &["commit", "-q", "-m", "sealed"]).ok();
+    refused_and_mended(&sandbox, "E0130");
     let host = sandbox.run(&["get", "HOST", "-e", "dev"]).ok();
     assert_eq!(host.stdout.trim(), "elsewhere");
+}
+
+/// What lies there is not committed because of `code`; it is after the fix that is said.
+fn refused_and_mended(sandbox: &Sandbox, code: &str) {
+    git(sandbox, &["add", "-A"]).ok();
+    let refused = git(sandbox, &["commit", "-q", "-m", "refused"]);
+    let said = format!("{}{}", refused.stdout, refused.stderr);
+    assert_eq!(refused.code, 1, "{said}");
+    assert!(said.contains(code), "{said}");
+    mend(sandbox, &said);
+    git(sandbox, &["commit", "-q", "-m", "sealed"]).ok();
 }
 
 /// Runs the command behind the first `fix`.
@@ -237,16 +236,7 @@ fn a_project_below_the_root_of_the_repository_is_looked_at_too() {
     fs::create_dir(sandbox.path("deploy")).unwrap();
     let inside = ["-C", "deploy"];
     let run = |arguments: &[&str]| sandbox.run(&[&inside[..], arguments].concat());
-    run(&[
-        "init",
-        "--app",
-        "web",
-        "--name",
-        "alice",
-        "--recovery-key",
-        "skip",
-    ])
-    .ok();
+    run(&INIT).ok();
     let mut command = sandbox.command();
     command
         .current_dir(sandbox.path("deploy"))
@@ -265,10 +255,7 @@ fn a_project_below_the_root_of_the_repository_is_looked_at_too() {
         .args(["lint", "--staged"]);
     assert_eq!(lint.status().unwrap().code(), Some(1));
     // The hook runs at the root, and so does who reads what it says.
-    let refused = git(&sandbox, &["commit", "-q", "-m", "open"]);
-    assert_eq!(refused.code, 1, "{}{}", refused.stdout, refused.stderr);
-    mend(&sandbox, &format!("{}{}", refused.stdout, refused.stderr));
-    git(&sandbox, &["commit", "-q", "-m", "sealed"]).ok();
+    refused_and_mended(&sandbox, "E0140");
     let committed = git(&sandbox, &["show", "HEAD:deploy/envs/dev/web.yaml"]).ok();
     assert!(!committed.stdout.contains("typed-in"));
 }
@@ -417,16 +404,7 @@ fn a_commit_of_parts_is_looked_at_as_git_will_make_it() {
 fn init_and_a_request_set_up_the_clone_and_init_without_hooks_leaves_git_alone() {
     let sandbox = Sandbox::empty();
     sandbox.git(&["init", "-q"]);
-    let init = [
-        "init",
-        "--app",
-        "web",
-        "--name",
-        "alice",
-        "--recovery-key",
-        "skip",
-    ];
-    sandbox.run(&init).ok();
+    sandbox.run(&INIT).ok();
     let driver = ["config", "--get", "merge.sealctl.driver"];
     let hook = sandbox.path(".git/hooks/pre-commit");
     assert!(hook.exists() && git(&sandbox, &driver).code == 0);

@@ -17,6 +17,17 @@ use crate::key_file::public_key;
 /// A secret value that may be seen in no failure, in whatever clothes.
 pub(crate) const CANARY: &str = "canary/3f1c+9a7e=5b2d";
 
+/// Lays out a project of the app `web` for alice.
+pub(crate) const INIT: [&str; 7] = [
+    "init",
+    "--app",
+    "web",
+    "--name",
+    "alice",
+    "--recovery-key",
+    "skip",
+];
+
 /// The private keys of `tests/keys` by name.
 pub(crate) fn identity(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/keys/{name}.txt"))
@@ -57,17 +68,7 @@ impl Sandbox {
     /// A project with the environments `dev` and `prod` and the app `web`; `dev` holds the canary.
     pub(crate) fn project() -> Self {
         let sandbox = Self::empty();
-        sandbox
-            .run(&[
-                "init",
-                "--app",
-                "web",
-                "--name",
-                "alice",
-                "--recovery-key",
-                "skip",
-            ])
-            .ok();
+        sandbox.run(&INIT).ok();
         sandbox
             .run_with(&["set", "TOKEN", "-", "-e", "dev"], CANARY)
             .ok();

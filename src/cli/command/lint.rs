@@ -176,15 +176,7 @@ fn structure(session: &Session, project: &Project, chosen: &[DocumentRef]) -> Ve
                 .unwrap_or_else(|| inspect::document(session, project, document))
         })
         .collect();
-    if let Ok(Some(_)) = rules::Stale::find(project) {
-        let mut report = Report::new(rules::NAME.to_owned());
-        let text = format!(
-            "{}  its generated rules are not those of keys/",
-            rules::NAME
-        );
-        report.find(Severity::Warning, "W0515", Some(text), "sealctl rekey");
-        reports.push(report);
-    }
+    reports.extend(inspect::rules(project));
     reports
 }
 

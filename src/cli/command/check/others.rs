@@ -7,7 +7,7 @@ use crate::cli::error::CommandError;
 use crate::cli::project::Project;
 use crate::cli::report::Report;
 use crate::cli::sealed_files::{self, Audience, SealedFile, difference};
-use crate::cli::{Session, rules};
+use crate::cli::{Session, inspect, rules};
 use crate::env::Severity;
 
 /// One report per file. Of those in the folder of an environment only the ones of the environment that is
@@ -38,15 +38,7 @@ pub(super) fn examine(
             }
         }
     }
-    if let Ok(Some(_)) = rules::Stale::find(project) {
-        let mut report = Report::new(rules::NAME.to_owned());
-        let text = format!(
-            "{}  its generated rules are not those of keys/",
-            rules::NAME
-        );
-        report.find(Severity::Warning, "W0515", Some(text), "sealctl rekey");
-        reports.push(report);
-    }
+    reports.extend(inspect::rules(project));
     let configuration = Configuration::above(project.root(), |_| {});
     let slips = configuration.map_or_else(|_| Vec::new(), |one| one.slips());
     if !slips.is_empty() {
