@@ -175,6 +175,21 @@ pub(crate) fn commits_of(folder: &Path, path: &Path, limit: usize) -> Vec<String
     text.lines().map(ToOwned::to_owned).collect()
 }
 
+/// The commit that brought `path`, and by whom: `7be2d10 by carol@example.com`.
+pub(crate) fn origin(folder: &Path, path: &Path) -> Option<String> {
+    let arguments = [
+        OsStr::new("log"),
+        OsStr::new("-n1"),
+        OsStr::new("--diff-filter=A"),
+        OsStr::new("--format=%h by %ae"),
+        OsStr::new("--"),
+        path.as_os_str(),
+    ];
+    let text = output(folder, &arguments)?;
+    let line = text.expose_text()?.trim().to_owned();
+    (!line.is_empty()).then_some(line)
+}
+
 /// What `path`, from the root of the repository of `folder`, held at `commit`.
 pub(crate) fn file_at(folder: &Path, commit: &str, path: &Path) -> Option<Secret> {
     // `:./path` is seen from the folder that git runs in, wherever the root of the repository is.

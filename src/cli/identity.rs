@@ -45,16 +45,10 @@ impl Own {
 ///
 /// When there is none and none can be written.
 pub(crate) fn find_or_make(session: &Session) -> Result<Own, CommandError> {
-    let sources = Sources::of_process();
-    for found in sources.collect(&[]).found {
-        if let Ok(identity) = Identity::parse(&found.text) {
-            return Ok(Own {
-                recipient: identity.recipient(),
-                place: tilde(session, &found.source),
-                is_new: false,
-            });
-        }
+    if let Ok(own) = find(session) {
+        return Ok(own);
     }
+    let sources = Sources::of_process();
     let path = sources.default_file().map(PathBuf::from).ok_or_else(|| {
         CommandError::new("E0102", Exit::NoIdentity, "no place for a new identity")
             .why("neither XDG_CONFIG_HOME nor HOME is set")
@@ -67,6 +61,26 @@ pub(crate) fn find_or_make(session: &Session) -> Result<Own, CommandError> {
         recipient: identity.recipient(),
         place: tilde(session, &path.display().to_string()),
         is_new: true,
+    })
+}
+
+/// The first identity that the sources of SOPS give.
+///
+/// # Errors
+///
+/// Exit code 11 when there is none.
+pub(crate) fn find(session: &Session) -> Result<Own, CommandError> {
+    let found = Sources::of_process().collect(&[]).found;
+    let identity = found.iter().find_map(|one| {
+        let identity = Identity::parse(&one.text).ok()?;
+        Some(Own {
+            recipient: identity.recipient(),
+            place: tilde(session, &one.source),
+            is_new: false,
+        })
+    });
+    identity.ok_or_else(|| {
+        CommandError::new("E0101", Exit::NoIdentity, "no identity was found").fix("sealctl key new")
     })
 }
 

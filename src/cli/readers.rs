@@ -7,6 +7,7 @@ use crate::cli::Session;
 use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::project::Project;
+use crate::clock::{Clock as _, SystemClock, rfc3339};
 use crate::crypto::identity::short;
 use crate::crypto::{InvalidKey, Recipient};
 use crate::file;
@@ -23,6 +24,74 @@ pub(crate) struct Reader {
     pub(crate) name: ReaderName,
     /// The public key.
     pub(crate) recipient: Recipient,
+    /// What stands above it.
+    pub(crate) note: Note,
+}
+
+impl Reader {
+    /// Whether it is a person or a machine of theirs: no key that lies offline, and no cluster.
+    pub(crate) fn is_somebody(&self) -> bool {
+        let name = self.name.as_str();
+        let is_other = matches!(self.note.kind.as_str(), "offline" | "cluster");
+        !is_other && name != RECOVERY && !name.starts_with("cluster")
+    }
+}
+
+/// The reader whose key lies offline.
+pub(crate) const RECOVERY: &str = "recovery";
+/// What a reader can be.
+const KINDS: [&str; 4] = ["person", "machine", "cluster", "offline"];
+
+/// What the comment above a key says; empty where it says nothing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Note {
+    /// One of person, machine, cluster, offline.
+    pub(crate) kind: String,
+    /// A mail address.
+    pub(crate) contact: String,
+    /// The day that it was made.
+    pub(crate) since: String,
+}
+
+impl Note {
+    /// Of today.
+    pub(crate) fn new(kind: &str, contact: Option<String>) -> Self {
+        let since = rfc3339(SystemClock.now().wall);
+        Self {
+            kind: kind.to_owned(),
+            contact: contact.unwrap_or_default(),
+            since: since.split('T').next().unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// From the first comment of a `.pub` file: parts that commas separate, in any order.
+    fn parse(text: &str) -> Self {
+        let mut note = Self::default();
+        let comment = text.lines().find_map(|line| line.trim().strip_prefix('#'));
+        for part in comment.unwrap_or_default().split(',').map(str::trim) {
+            let digits = part.bytes().filter(u8::is_ascii_digit).count();
+            match part {
+                kind if KINDS.contains(&kind) => kind.clone_into(&mut note.kind),
+                contact if contact.contains('@') => contact.clone_into(&mut note.contact),
+                day if day.len() == 10 && digits == 8 => day.clone_into(&mut note.since),
+                _ => {}
+            }
+        }
+        note
+    }
+
+    /// The comment line; nothing where there is nothing to say.
+    pub(crate) fn line(&self) -> String {
+        let parts = [&self.kind, &self.contact, &self.since].into_iter();
+        let parts: Vec<&str> = parts
+            .map(String::as_str)
+            .filter(|part| !part.is_empty())
+            .collect();
+        match parts.is_empty() {
+            true => String::new(),
+            false => format!("# {}\n", parts.join(", ")),
+        }
+    }
 }
 
 /// The readers of `environment`, sorted by name.
@@ -64,7 +133,12 @@ pub(crate) fn of(project: &Project, environment: &EnvName) -> Result<Vec<Reader>
             )
             .fix(format!("git rm {place}")));
         }
-        readers.push(Reader { name, recipient });
+        let note = Note::parse(text.expose_text().unwrap_or_default());
+        readers.push(Reader {
+            name,
+            recipient,
+            note,
+        });
     }
     if readers.is_empty() {
         return Err(CommandError::new(

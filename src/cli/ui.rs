@@ -187,6 +187,16 @@ impl Ui {
             .map_err(|error| no_answer(&error))
     }
 
+    /// Asks for a word.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::confirm`].
+    pub(crate) fn typed(&self, question: &str, flag: &str) -> Result<String, CommandError> {
+        self.require_terminal(question, flag)?;
+        ask::line(question).map_err(|error| no_answer(&error))
+    }
+
     /// Asks for one of `letters`; an unknown answer is asked again.
     ///
     /// # Errors

@@ -29,6 +29,8 @@ mod help;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod key;
+#[cfg(test)]
 #[path = "../core/key_file.rs"]
 mod key_file;
 #[cfg(test)]

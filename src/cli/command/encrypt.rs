@@ -20,7 +20,7 @@ use crate::cli::error::{CommandError, Exit};
 use crate::cli::keys::Keys;
 use crate::cli::mask::Mask;
 use crate::cli::project::Project;
-use crate::cli::readers::{self, Reader};
+use crate::cli::readers::{self, Note, Reader};
 use crate::cli::ui::asker::Terminal;
 use crate::cli::{Outcome, Session, git, store};
 use crate::clock::{Clock as _, SystemClock};
@@ -432,6 +432,7 @@ fn unnamed(given: &[Recipient]) -> Vec<Reader> {
             Some(Reader {
                 name: name(place)?,
                 recipient: recipient.clone(),
+                note: Note::default(),
             })
         })
         .collect()

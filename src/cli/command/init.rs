@@ -9,7 +9,7 @@ use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::identity;
 use crate::cli::project::{DocumentRef, Project};
-use crate::cli::readers::{self, Reader};
+use crate::cli::readers::{self, Note, Reader};
 use crate::cli::{Outcome, Session, git, rules, store};
 use crate::crypto::Recipient;
 use crate::file;
@@ -221,15 +221,21 @@ fn make(session: &Session, plan: &Plan, own: &Recipient) -> Result<Project, Comm
     }
     let mut written = Vec::new();
     for environment in environments {
-        let mut add = |file_name: String, key: &Recipient| -> Result<(), CommandError> {
-            let path = project.keys(environment).join(&file_name);
-            create_new(&path, &super::key::new::public_file(key))?;
-            written.push(format!("keys/{environment}/{file_name}"));
-            Ok(())
-        };
-        add(format!("{name}.pub"), own)?;
+        let mut add =
+            |file_name: String, key: &Recipient, note: &Note| -> Result<(), CommandError> {
+                let path = project.keys(environment).join(&file_name);
+                create_new(&path, &super::key::new::public_file(key, note))?;
+                written.push(format!("keys/{environment}/{file_name}"));
+                Ok(())
+            };
+        let me = Note::new("person", git::user_email(root));
+        add(format!("{name}.pub"), own, &me)?;
         if let Some(recovery) = recovery {
-            add("recovery.pub".to_owned(), recovery)?;
+            add(
+                "recovery.pub".to_owned(),
+                recovery,
+                &Note::new("offline", None),
+            )?;
         }
         let document = DocumentRef {
             environment: environment.clone(),

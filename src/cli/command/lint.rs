@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cli::args::OutputFormat;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::project::{DocumentRef, Project};
+use crate::cli::readers::RECOVERY;
 use crate::cli::report::{self, Report};
 use crate::cli::{Outcome, Session, git, inspect, merge, readers, rules};
 use crate::env::Severity;
@@ -14,8 +15,6 @@ use crate::file::Scratch;
 
 /// Label of the folder that what is staged is laid out in.
 const LABEL: &str = "index";
-/// The reader whose key lies offline.
-const RECOVERY: &str = "recovery";
 
 /// Look at the structure of documents, without needing a key
 ///
@@ -199,7 +198,9 @@ fn recovery(project: &Project, environment: &crate::name::EnvName) -> Report {
     let shown = format!("keys/{environment}/");
     let mut report = Report::new(shown.clone());
     let listed = readers::of(project, environment).unwrap_or_default();
-    let is_safe = listed.iter().any(|reader| reader.name.as_str() == RECOVERY);
+    let is_safe = listed
+        .iter()
+        .any(|reader| reader.name.as_str() == RECOVERY || reader.note.kind == "offline");
     if !is_safe && !listed.is_empty() {
         let text = format!("{shown}  no recovery key: who loses every listed key loses the values");
         let fix = format!(

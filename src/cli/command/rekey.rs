@@ -19,6 +19,7 @@ use crate::cli::sealed_files::{Audience, Named, SealedFile, difference};
 use crate::cli::{Outcome, Session, git, parallel, readers, rules, store};
 use crate::clock::{Clock as _, SystemClock};
 use crate::crypto::Recipient;
+use crate::name::EnvName;
 use crate::sops::{Opened, Readers, Sealed};
 use crate::trust::{self, Change, Verdict};
 
@@ -53,6 +54,30 @@ struct Planned {
 
 /// `rekey`.
 pub(crate) fn run(session: &mut Session, args: &RekeyArgs) -> Result<Outcome, CommandError> {
+    apply(session, args, false)
+}
+
+/// What `rekey -e ENVIRONMENT` does, for a verb that changed its readers; `is_agreed` when there is nothing left
+/// to ask.
+///
+/// # Errors
+///
+/// As [`run`].
+pub(crate) fn of_environment(
+    session: &mut Session,
+    environment: &EnvName,
+    is_agreed: bool,
+) -> Result<Outcome, CommandError> {
+    session.globals.environment = Some(environment.to_string());
+    session.environment_was_typed = true;
+    apply(session, &RekeyArgs { files: Vec::new() }, is_agreed)
+}
+
+fn apply(
+    session: &mut Session,
+    args: &RekeyArgs,
+    is_agreed: bool,
+) -> Result<Outcome, CommandError> {
     let Selection {
         project,
         documents,
@@ -90,7 +115,10 @@ pub(crate) fn run(session: &mut Session, args: &RekeyArgs) -> Result<Outcome, Co
     let is_stale = stale.is_some();
     let outcome = match planned.is_empty() {
         true => Ok(Outcome::Done),
-        false => write(session, &planned, is_stale),
+        false => {
+            agree(session, &planned, is_agreed)?;
+            write(session, &planned, is_stale)
+        }
     };
     if let Some(stale) = stale.filter(|_| outcome.is_ok()) {
         stale.renew()?;
@@ -104,16 +132,20 @@ pub(crate) fn run(session: &mut Session, args: &RekeyArgs) -> Result<Outcome, Co
     outcome
 }
 
-/// Asks, and seals what is planned.
-fn write(session: &Session, planned: &[Planned], is_stale: bool) -> Result<Outcome, CommandError> {
+fn agree(session: &Session, planned: &[Planned], is_agreed: bool) -> Result<(), CommandError> {
     let question = format!("Seal {} for these readers?", counted(planned.len()));
-    if !session.ui.confirm(&question, "--yes")? {
-        return Err(CommandError::new(
+    match is_agreed || session.ui.confirm(&question, "--yes")? {
+        true => Ok(()),
+        false => Err(CommandError::new(
             "E0135",
             Exit::Failure,
             "nothing was changed",
-        ));
+        )),
     }
+}
+
+/// Seals what is planned.
+fn write(session: &Session, planned: &[Planned], is_stale: bool) -> Result<Outcome, CommandError> {
     let keys = Keys::new(session);
     let made = parallel::each(&session.ui, "sealing documents", planned, |one| {
         seal(session, &keys, one)

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cli::command::git::install;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::project::Project;
+use crate::cli::readers::Note;
 use crate::cli::{Outcome, Session, git, identity, rules};
 use crate::crypto::{Identity, Recipient};
 use crate::file;
@@ -56,7 +57,11 @@ pub(crate) fn run(session: &mut Session, args: &NewArgs) -> Result<Outcome, Comm
     if is_mine && git::top(target.project.root()).is_some() {
         install::set_up_clone(session, &target.project)?;
     }
-    request(session, &target, &recipient)
+    let note = match args.out {
+        Some(_) => Note::new("machine", None),
+        None => Note::new("person", git::user_email(target.project.root())),
+    };
+    request(session, &target, &recipient, &note)
 }
 
 /// Where a request goes.
@@ -121,6 +126,7 @@ fn request(
     session: &mut Session,
     target: &Target,
     recipient: &Recipient,
+    note: &Note,
 ) -> Result<Outcome, CommandError> {
     let Target {
         project,
@@ -158,19 +164,23 @@ fn request(
             .status(&format!("would write {shown} and .sops.yaml"));
         return Ok(Outcome::Done);
     }
-    file::create(&path, &Secret::from(public_file(recipient)), file::PUBLIC)?;
+    file::create(
+        &path,
+        &Secret::from(public_file(recipient, note)),
+        file::PUBLIC,
+    )?;
     rules::refresh(project)?;
     session.ui.done(&format!(
         "{shown} ({}) and .sops.yaml written; nothing is readable for {name} yet",
         recipient.short()
     ));
     session.ui.next(&format!(
-        "commit, open a pull request; a member then runs: sealctl rekey -e {environment}"
+        "commit, open a pull request; a member then runs: sealctl key approve {name} --env {environment}"
     ));
     Ok(Outcome::Done)
 }
 
 /// Content of a `.pub` file.
-pub(crate) fn public_file(recipient: &Recipient) -> String {
-    format!("{recipient}\n")
+pub(crate) fn public_file(recipient: &Recipient, note: &Note) -> String {
+    format!("{}{recipient}\n", note.line())
 }
