@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::git::git;
 use crate::sandbox::{CANARY, Sandbox, assert_hides, recipient};
 
 /// Whether `name` opens dev; alice is back afterwards.
@@ -21,8 +22,8 @@ fn asked() -> Sandbox {
         .ok()
         .says(&["sealctl key approve bob --env dev"]);
     sandbox.become_reader("alice");
-    sandbox.git(&["add", "-A"]);
-    sandbox.git(&["commit", "-q", "-m", "bob asks"]);
+    git(&sandbox, &["add", "-A"]).ok();
+    git(&sandbox, &["commit", "-q", "-m", "bob asks"]).ok();
     sandbox
 }
 
