@@ -309,13 +309,8 @@ fn create_by(path: &Path, content: &Secret, mode: u32, way: Way) -> Result<(), F
 ///
 /// [`FileError::Io`], also where nothing is.
 pub fn write_through(path: &Path, content: &Secret) -> Result<(), FileError> {
-    use io::Write as _;
-    let mut file = File::options()
-        .write(true)
-        .open(path)
-        .map_err(FileError::io("write", path))?;
-    file.write_all(content.expose())
-        .map_err(FileError::io("write", path))
+    let file = File::options().write(true).open(path);
+    pour(file.map_err(FileError::io("write", path))?, path, content)
 }
 
 /// As [`write_through`], into what was read before. A pipe that nobody reads is refused, since nobody would
@@ -325,16 +320,20 @@ pub fn write_through(path: &Path, content: &Secret) -> Result<(), FileError> {
 ///
 /// [`FileError::Io`].
 pub fn write_back(path: &Path, content: &Secret) -> Result<(), FileError> {
-    use io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     let waits_for_nobody = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let mut file = File::options()
+    let file = File::options()
         .write(true)
         .custom_flags(waits_for_nobody)
         .open(path)
         .map_err(FileError::io("write", path))?;
     rustix::fs::fcntl_setfl(&file, rustix::fs::OFlags::empty())
         .map_err(|errno| FileError::io("write", path)(errno.into()))?;
+    pour(file, path, content)
+}
+
+fn pour(mut file: File, path: &Path, content: &Secret) -> Result<(), FileError> {
+    use io::Write as _;
     file.write_all(content.expose())
         .map_err(FileError::io("write", path))
 }

@@ -15,7 +15,7 @@ use crate::cli::{Session, identity};
 use crate::crypto::identity::short;
 use crate::crypto::{Asking, DataKey, Identity, UnwrapError};
 use crate::keyring::{Found, Identities, Keyring, Report, Sources};
-use crate::sops::{GroupOutcome, Sealed, UnlockError};
+use crate::sops::{GroupOutcome, Opened, Sealed, UnlockError};
 
 /// The keys of this user.
 pub(crate) struct Keys {
@@ -193,6 +193,14 @@ impl Known {
         };
         tried.extend(problems.into_iter().map(problem));
         Self { identities, tried }
+    }
+
+    /// The document `sealed`, opened by an identity that needs nobody to answer; `None` when none does.
+    pub(crate) fn open(session: &Session, sealed: Sealed) -> Option<Opened> {
+        let recipients: Vec<String> = sealed.recipients().map(ToOwned::to_owned).collect();
+        let known = Self::collect(session, &recipients);
+        let key = sealed.data_key(&known.identities).ok()?;
+        sealed.open(&key).ok()
     }
 
     /// `error` with what to do: where a source that could not be used explains it, to mend that, and else what

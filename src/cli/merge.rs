@@ -14,7 +14,7 @@ use crate::secret::Secret;
 use crate::sops::{Edit, EditError, Opened, Sealed};
 use crate::tree::merge::merge;
 use crate::tree::{ListItem, Map, MapItem, Node, Path};
-use crate::trust::{self, Change, Stamp, WriteError, Written};
+use crate::trust::{self, Change, Stamp, Verdict, WriteError, Written};
 
 pub(crate) use markers::{BEGIN, Labels};
 
@@ -92,6 +92,14 @@ impl Sides {
         let plain = start.edit(&edits)?;
         let stays = |key: &str| readers.iter().any(|reader| reader.as_str() == key);
         let needs_new_key = both_new || !start.sealed().recipients().all(stays);
+        let is_new = |reader: &Recipient| {
+            let mut present = start.sealed().recipients();
+            !present.any(|key| key == reader.as_str())
+        };
+        if needs_new_key || readers.iter().any(is_new) {
+            vouched_for(&start)?;
+            vouched_for(&other)?;
+        }
         Ok(Merged {
             start,
             other,
@@ -146,6 +154,17 @@ fn comments_of<'a>(node: &'a Node, found: &mut Vec<&'a Secret>) {
             }
         }
         Node::Leaf(_) => {}
+    }
+}
+
+/// Refuses to seal for the readers that `opened` names unless its seal is right. The MAC of SOPS does not cover
+/// them: anybody who can commit could have written himself among them, and would get the data key.
+fn vouched_for(opened: &Opened) -> Result<(), Unmerged> {
+    match trust::verify(opened.sealed(), opened.key()) {
+        Verdict::Valid { .. } => Ok(()),
+        Verdict::Missing | Verdict::Invalid => Err(Unmerged::Readers(
+            "readers changed, and the seal of one side does not vouch for them (sealctl rekey on that side renews it)",
+        )),
     }
 }
 
@@ -288,24 +307,35 @@ pub(crate) fn is_marked(text: &Secret) -> bool {
     lines.any(|line| line.starts_with(BEGIN.as_bytes()))
 }
 
-/// The three versions of a document as texts, opened by `open`.
-///
-/// `None` when one of them is no sealed document, or does not open.
-pub(crate) fn opened(
-    [base, ours, theirs]: [&Secret; 3],
-    open: impl Fn(Sealed) -> Option<Opened>,
-) -> Option<Sides> {
-    let parse = |text: &Secret| Sealed::parse(Format::Yaml, text).ok();
-    let (ours, theirs) = (open(parse(ours)?)?, open(parse(theirs)?)?);
-    let base = match base.expose().trim_ascii().is_empty() {
-        true => None,
-        false => {
-            let base = parse(base)?;
-            // Who became a reader later has its data key from a later version.
-            let by_key = |key: &DataKey| base.clone().open(key).ok();
-            let opened = by_key(ours.key()).or_else(|| by_key(theirs.key()));
-            Some(opened.or_else(|| open(base.clone()))?)
-        }
-    };
-    Some(Sides { base, ours, theirs })
+impl Sides {
+    /// The three versions of a document as texts, opened by `open`.
+    ///
+    /// `None` when one of them is no sealed document, or does not open.
+    pub(crate) fn open(
+        [base, ours, theirs]: [&Secret; 3],
+        open: impl Fn(Sealed) -> Option<Opened>,
+    ) -> Option<Self> {
+        let read = |text: &Secret| open(Sealed::parse(Format::Yaml, text).ok()?);
+        Self::of(base, read(ours)?, read(theirs)?, &open)
+    }
+
+    /// Both sides, and the text that they were made from; an empty one is none.
+    pub(crate) fn of(
+        base: &Secret,
+        ours: Opened,
+        theirs: Opened,
+        open: impl Fn(Sealed) -> Option<Opened>,
+    ) -> Option<Self> {
+        let base = match base.expose().trim_ascii().is_empty() {
+            true => None,
+            false => {
+                let base = Sealed::parse(Format::Yaml, base).ok()?;
+                // Who became a reader later has its data key from a later version.
+                let by_key = |key: &DataKey| base.clone().open(key).ok();
+                let opened = by_key(ours.key()).or_else(|| by_key(theirs.key()));
+                Some(opened.or_else(|| open(base.clone()))?)
+            }
+        };
+        Some(Self { base, ours, theirs })
+    }
 }

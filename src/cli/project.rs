@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::cli::Session;
 use crate::cli::args::Globals;
 use crate::cli::error::{CommandError, Exit};
 use crate::env::did_you_mean;
@@ -169,6 +170,20 @@ impl Project {
         match (dev, known.as_slice()) {
             (Some(only), _) | (None, [only]) => Ok(only.clone()),
             (None, _) => Err(choose("environment", &known, "-e", "E0511")),
+        }
+    }
+
+    /// The environment that was typed, else all.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::environment`].
+    pub(crate) fn typed_or_all(&self, session: &Session) -> Result<Vec<EnvName>, CommandError> {
+        match session.environment_was_typed {
+            true => Ok(vec![
+                self.environment(session.globals.environment.as_deref())?,
+            ]),
+            false => Ok(self.environments()),
         }
     }
 

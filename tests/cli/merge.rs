@@ -348,3 +348,43 @@ fn a_new_reader_merges_what_was_made_before_he_came() {
     merge(&sandbox).ok();
     assert_eq!([value(&sandbox, "A"), value(&sandbox, "B")], ["1", "2"]);
 }
+
+/// The MAC of SOPS does not cover the recipients: who can commit can write himself among them.
+#[test]
+fn who_wrote_himself_among_the_readers_of_a_branch_gets_nothing_by_its_merge() {
+    for is_seal_gone in [false, true] {
+        let sandbox = branched();
+        let forge = |sandbox: &Sandbox| {
+            let text = sandbox.read(FILE);
+            let begin = text.find("    - enc: |").unwrap();
+            let end = begin + text[begin..].find("recipient: ").unwrap();
+            let line = end + text[end..].find('\n').unwrap() + 1;
+            let entry = format!("{}recipient: {}\n", &text[begin..end], carol());
+            let mut forged = [&text[..line], &entry, &text[line..]].concat();
+            if is_seal_gone {
+                let seal = forged.find("  sealctl:\n").unwrap();
+                let rest = &forged[seal + "  sealctl:\n".len()..];
+                let length: usize = rest
+                    .split_inclusive('\n')
+                    .take_while(|line| line.starts_with("    "))
+                    .map(str::len)
+                    .sum();
+                forged.replace_range(seal..seal + "  sealctl:\n".len() + length, "");
+            }
+            sandbox.write(FILE, forged);
+        };
+        git(&sandbox, &["checkout", "-q", "side"]).ok();
+        forge(&sandbox);
+        let force = ["commit", "-q", "--no-verify", "-a", "-m", "forged"];
+        git(&sandbox, &force).ok();
+        git(&sandbox, &["checkout", "-q", "main"]).ok();
+        set(&sandbox, "A=1");
+        commit(&sandbox, "ours");
+        let ran = merge(&sandbox);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(ran.code == 1 && said.contains("does not vouch"), "{said}");
+        assert!(!opens(&sandbox, "carol"));
+        assert!(!sandbox.read(FILE).contains(&carol()));
+        assert_eq!(value(&sandbox, "A"), "1");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::sandbox::{Sandbox, recipient};
+use crate::sandbox::{INIT, Sandbox, recipient};
 
 #[test]
 fn init_lays_out_a_project_whose_documents_are_sealed() {
@@ -81,15 +81,7 @@ fn init_keeps_the_sops_rules_of_the_user() {
 fn a_recovery_key_is_a_reader_of_everything() {
     let sandbox = Sandbox::empty();
     let recovery = recipient("recovery");
-    let arguments = [
-        "init",
-        "--app",
-        "web",
-        "--name",
-        "alice",
-        "--recovery-key",
-        &recovery,
-    ];
+    let arguments = [&INIT[..INIT.len() - 1], &[recovery.as_str()]].concat();
     sandbox.run(&arguments).ok();
     assert!(sandbox.read("envs/prod/web.yaml").contains(&recovery));
 }

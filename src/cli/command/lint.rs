@@ -71,18 +71,13 @@ pub(crate) fn tell(session: &mut Session, reports: &[Report]) {
 
 /// The documents `chosen`, or all, as they lie in the working tree.
 fn all(session: &Session, project: &Project, chosen: &[DocumentRef]) -> Vec<Report> {
-    let mut reports = structure(session, project, chosen);
     if !chosen.is_empty() {
-        return reports;
+        return structure(session, project, chosen.to_vec());
     }
-    let closed = |folder: &Report| !folder.lines.is_empty();
-    reports.extend(
-        project
-            .environments()
-            .iter()
-            .map(|environment| recovery(project, environment))
-            .filter(closed),
-    );
+    let mut reports = structure(session, project, project.documents());
+    let environments = project.environments();
+    let unsafe_ones = environments.iter().filter_map(|one| recovery(project, one));
+    reports.extend(unsafe_ones);
     reports
 }
 
@@ -129,7 +124,7 @@ pub(crate) fn staged(
         [] => copy.documents().into_iter().filter(is_changed).collect(),
         chosen => chosen.to_vec(),
     };
-    let mut reports = structure(session, &copy, &chosen);
+    let mut reports = structure(session, &copy, chosen);
     let here = crate::file::canonical(std::path::Path::new("."))?;
     for report in &mut reports {
         // A hook runs above the project.
@@ -162,12 +157,8 @@ fn is_ours(path: &std::path::Path) -> bool {
         || path == std::path::Path::new(rules::NAME)
 }
 
-/// What is wrong with the documents `chosen`, or with all, and with the generated rules.
-fn structure(session: &Session, project: &Project, chosen: &[DocumentRef]) -> Vec<Report> {
-    let documents = match chosen {
-        [] => project.documents(),
-        chosen => chosen.to_vec(),
-    };
+/// What is wrong with `documents`, and with the generated rules.
+fn structure(session: &Session, project: &Project, documents: Vec<DocumentRef>) -> Vec<Report> {
     let mut reports: Vec<Report> = documents
         .into_iter()
         .map(|document| {
@@ -193,20 +184,20 @@ fn conflict(project: &Project, document: &DocumentRef) -> Option<Report> {
     Some(report)
 }
 
-/// Whether an environment can be opened when everybody's key is lost.
-fn recovery(project: &Project, environment: &crate::name::EnvName) -> Report {
+/// What is said of an environment that nobody can open when everybody's key is lost.
+fn recovery(project: &Project, environment: &crate::name::EnvName) -> Option<Report> {
+    let listed = readers::of(project, environment).ok()?;
+    let is_offline =
+        |one: &readers::Reader| one.name.as_str() == RECOVERY || one.note.kind == "offline";
+    if listed.iter().any(is_offline) {
+        return None;
+    }
     let shown = format!("keys/{environment}/");
     let mut report = Report::new(shown.clone());
-    let listed = readers::of(project, environment).unwrap_or_default();
-    let is_safe = listed
-        .iter()
-        .any(|reader| reader.name.as_str() == RECOVERY || reader.note.kind == "offline");
-    if !is_safe && !listed.is_empty() {
-        let text = format!("{shown}  no recovery key: who loses every listed key loses the values");
-        let fix = format!(
-            "put the public half of a key that lies offline into {shown}{RECOVERY}.pub, then sealctl rekey -e {environment}"
-        );
-        report.find(Severity::Warning, "W0153", Some(text), &fix);
-    }
-    report
+    let text = format!("{shown}  no recovery key: who loses every listed key loses the values");
+    let fix = format!(
+        "put the public half of a key that lies offline into {shown}{RECOVERY}.pub, then sealctl rekey -e {environment}"
+    );
+    report.find(Severity::Warning, "W0153", Some(text), &fix);
+    Some(report)
 }

@@ -7,7 +7,7 @@ use crate::cli::command::git::merge::LABELS;
 use crate::cli::document::Source;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::keys::Known;
-use crate::cli::merge::{self, Labels, Merged};
+use crate::cli::merge::{Labels, Merged, Sides, Unmerged};
 use crate::cli::{Outcome, Session, git, store};
 use crate::clock::{Clock as _, SystemClock};
 use crate::secret::Secret;
@@ -42,14 +42,9 @@ pub(super) fn find(session: &Session, source: &Source) -> Result<Option<Merged>,
         let source = Source::planned(project, document, text.clone());
         source.open(session).map(|document| document.opened)
     };
-    open(&ours)?;
-    open(&theirs)?;
-    let sides = merge::opened([&base, &ours, &theirs], |sealed| {
-        let recipients: Vec<String> = sealed.recipients().map(ToOwned::to_owned).collect();
-        let key = sealed.data_key(&Known::collect(session, &recipients).identities);
-        sealed.open(&key.ok()?).ok()
-    });
-    let merged = sides.map(merge::Sides::merge).transpose();
+    let (ours, theirs) = (open(&ours)?, open(&theirs)?);
+    let sides = Sides::of(&base, ours, theirs, |sealed| Known::open(session, sealed));
+    let merged = sides.map(Sides::merge).transpose();
     let merged = merged.map_err(|error| unmerged(shown, &error))?;
     merged.map(Some).ok_or_else(|| {
         let what = format!("what both sides of {shown} were made from does not open");
@@ -58,7 +53,7 @@ pub(super) fn find(session: &Session, source: &Source) -> Result<Option<Merged>,
     })
 }
 
-fn unmerged(shown: &str, error: &merge::Unmerged) -> CommandError {
+fn unmerged(shown: &str, error: &Unmerged) -> CommandError {
     CommandError::new(
         "E0298",
         Exit::Failure,

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::cli::document::LONGEST;
 use crate::cli::error::{CommandError, Exit};
 use crate::cli::keys::Known;
-use crate::cli::merge::{self, Labels, Merged, Unmerged};
+use crate::cli::merge::{Labels, Merged, Sides, Unmerged};
 use crate::cli::{Outcome, Session, rules};
 use crate::clock::{Clock as _, SystemClock};
 use crate::file::{self, Original};
@@ -51,11 +51,7 @@ pub(crate) fn run(session: &mut Session, args: &MergeArgs) -> Result<Outcome, Co
     {
         return merge_rules(args, &ours, texts);
     }
-    let sides = merge::opened(texts, |sealed| {
-        let recipients: Vec<String> = sealed.recipients().map(ToOwned::to_owned).collect();
-        let key = sealed.data_key(&Known::collect(session, &recipients).identities);
-        sealed.open(&key.ok()?).ok()
-    });
+    let sides = Sides::open(texts, |sealed| Known::open(session, sealed));
     let Some(sides) = sides else {
         return ordinary(args);
     };
@@ -66,10 +62,10 @@ pub(crate) fn run(session: &mut Session, args: &MergeArgs) -> Result<Outcome, Co
     match result {
         Ok(outcome) => outcome,
         Err(error) => {
-            session
-                .ui
-                .warn(&format!("{shown}: not merged key by key, {error}"));
-            ordinary(args)
+            // Merged by lines, it might look well.
+            let what = "not merged; ours was left as it is";
+            session.ui.warn(&format!("{shown}: {what}: {error}"));
+            Ok(Outcome::No)
         }
     }
 }

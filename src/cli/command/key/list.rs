@@ -34,10 +34,7 @@ struct Row {
 /// `key list`.
 pub(crate) fn run(session: &mut Session, _: &ListArgs) -> Result<Outcome, CommandError> {
     let project = Project::find(&session.globals)?;
-    let environments = match session.environment_was_typed {
-        true => vec![project.environment(session.globals.environment.as_deref())?],
-        false => project.environments(),
-    };
+    let environments = project.typed_or_all(session)?;
     let listed = environments
         .into_iter()
         .map(|environment| list(session, &project, environment))

@@ -49,10 +49,7 @@ struct Leaving {
 pub(crate) fn run(session: &mut Session, args: &RemoveArgs) -> Result<Outcome, CommandError> {
     let name = &args.name;
     let project = Project::find(&session.globals)?;
-    let environments = match session.environment_was_typed {
-        true => vec![project.environment(session.globals.environment.as_deref())?],
-        false => project.environments(),
-    };
+    let environments = project.typed_or_all(session)?;
     let leaving = environments
         .iter()
         .filter_map(|environment| leaving(&project, environment, name).transpose())
